@@ -1,0 +1,137 @@
+"""Fixtures of the whole suite: nothing left running, real peers, and how long hypothesis may think.
+
+- Every ``async def`` test is checked for leaks after its other fixtures are gone (`no_leaks`, without asking for it).
+- `peer_server` starts a real server with options for one test; `any_peer`, `node_peer` and `python_peer` lend one with default options that is shared
+  by the whole run (its state is per connection), so do not kill those. All mark their test with ``peer``.
+- Hypothesis runs the profile ``ci`` (repeatable) when CI=true, else ``dev``; ``HYPOTHESIS_PROFILE`` names another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
+from typing import Unpack
+
+import aiohttp
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.peers import KINDS, Kind, Options, Peer, StartPeer, in_ci, missing
+
+# --- hypothesis: bounded by examples, never by the clock, because two cores shared with servers stutter.
+
+_COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("dev", max_examples=100, **_COMMON)  # type: ignore[arg-type]
+settings.register_profile("ci", max_examples=200, derandomize=True, print_blob=True, **_COMMON)  # type: ignore[arg-type]
+settings.register_profile("deep", max_examples=5000, **_COMMON)  # type: ignore[arg-type]
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if in_ci() else "dev"))
+
+# --- Nothing is left running.
+
+_TURNS = 5
+"""Turns of the event loop that a cancelled task may need to be gone. What takes longer was not waited for by whoever started it."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Guard every coroutine test with `no_leaks`, before (and so outside of) its other fixtures; mark the users of peers."""
+    for item in items:
+        assert isinstance(item, pytest.Function)
+        if inspect.iscoroutinefunction(item.function):
+            item.fixturenames.insert(0, "no_leaks")
+        if _PEER_FIXTURES.intersection(item.fixturenames):
+            item.add_marker("peer")
+
+
+def pytest_collection_finish() -> None:
+    """Set aside what the imports made, so that looking through the live objects after each test costs a millisecond and not fifty."""
+    gc.collect()
+    gc.freeze()
+
+
+def _open_connections() -> list[str]:
+    # type() and not isinstance(): an object may lie about its class, and asking a lazy one wakes it up.
+    kinds = (aiohttp.ClientSession, aiohttp.BaseConnector)
+    found = [thing for thing in gc.get_objects() if issubclass(type(thing), kinds)]
+    return [f"{thing!r} is not closed" for thing in found if not thing.closed]
+
+
+@pytest.fixture
+async def no_leaks() -> AsyncIterator[None]:
+    """After the test and its fixtures: no task, no aiohttp session and no connector is left, or the test fails with their names.
+
+    Sockets and transports that were dropped unclosed warn when they are collected, and warnings are errors.
+    """
+    yield
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
+    left = [f"task {task.get_name()!r} still runs {task.get_coro()!r}" for task in asyncio.all_tasks() - {asyncio.current_task()}]
+    gc.collect()
+    left += _open_connections()
+    if left:
+        pytest.fail("left behind: " + "; ".join(left), pytrace=False)
+
+
+# --- Peers.
+
+
+_PEER_FIXTURES = frozenset({"any_peer", "node_client", "node_peer", "peer_server", "python_peer"})
+
+
+def _need(kind: Kind) -> None:
+    reason = missing(kind)
+    if reason is not None:
+        (pytest.fail if in_ci() else pytest.skip)(f"no {kind} peer: {reason}")
+
+
+@pytest.fixture
+def peer_server() -> Iterator[StartPeer]:
+    """A function `(kind, **options) -> Peer` whose servers are stopped after the test; see `tests/peers/__init__.py` for kinds and options."""
+    with ExitStack() as stack:
+
+        def start(kind: Kind, **options: Unpack[Options]) -> Peer:
+            _need(kind)
+            return stack.enter_context(Peer(kind, options))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def _shared_peers() -> Iterator[Callable[[Kind], Peer]]:
+    with ExitStack() as stack:
+        peers: dict[Kind, Peer] = {}
+
+        def get(kind: Kind) -> Peer:
+            _need(kind)
+            if kind not in peers or not peers[kind].running:
+                peers[kind] = stack.enter_context(Peer(kind))
+            return peers[kind]
+
+        yield get
+
+
+@pytest.fixture(params=KINDS)
+def any_peer(request: pytest.FixtureRequest, _shared_peers: Callable[[Kind], Peer]) -> Peer:
+    """Each kind of server in turn, with default options, shared."""
+    return _shared_peers(request.param)
+
+
+@pytest.fixture
+def node_peer(_shared_peers: Callable[[Kind], Peer]) -> Peer:
+    """The Node server with default options, shared."""
+    return _shared_peers("node")
+
+
+@pytest.fixture
+def python_peer(_shared_peers: Callable[[Kind], Peer]) -> Peer:
+    """The python-socketio server with default options, shared."""
+    return _shared_peers("python")
+
+
+@pytest.fixture
+def node_client() -> None:
+    """Ask for this to use `tests.peers.run_client`: skips or fails where Node is missing."""
+    _need("node")

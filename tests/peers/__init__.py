@@ -1,0 +1,183 @@
+"""Real peers: servers and clients that other people wrote, in processes of their own, on loopback.
+
+A test gets one from the fixtures in `tests/conftest.py` (`peer_server`, `any_peer`, `node_peer`, `python_peer`). ``server.cjs`` (Node, socket.io and
+engine.io) and ``server.py`` (python-socketio and python-engineio on aiohttp) behave the same, so that one test runs against both:
+
+======================  ==================================================================================================================
+on connection           `burst` events ``number i`` (option, default 0), then ``welcome {auth, transport}``
+``echo args…``          the event ``echo`` with the same arguments, and an acknowledgement with them if one is asked
+``flood n [pad]``       ``number i`` for i in 0..n-1 in one burst, each with a text of `pad` characters if that is not 0
+``stream n [pad]``      the same in slices of 50 with a turn of the event loop between them, so that both directions are in the air at once
+``count i``             counted; ``report`` acknowledges with ``{received, inOrder, last}`` and starts again (`inOrder`: exactly 0, 1, 2, …)
+``never``               no acknowledgement, ever
+``transport``           acknowledges with the name of the transport as the server sees it
+``askme args…``         the server calls ``question args…`` and sends what it got as ``answer`` (null after 5 seconds without one)
+``kick``                the server disconnects this namespace; ``kickall`` all of them, and then the engine; ``drop`` the engine alone
+namespace ``/admin``    lets in who has the auth ``{"token": "letmein"}``, else the error ``not authorized`` with data ``{"code": 7}``
+namespace ``/slow``     never answers the CONNECT (on Python that also stops everything else of the same connection)
+option ``engineOnly``   no Socket.IO: an Engine.IO server that sends `burst` messages ``number i``, echoes every message and closes on ``close!``
+======================  ==================================================================================================================
+
+A peer leaves when its standard input ends, which happens at the latest when the test process is gone: no test can leave a server behind.
+Processes are plain `subprocess` ones and bound to no event loop, so a peer may outlive a test and be shared by many.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Literal, Protocol, Self, TypedDict, Unpack
+
+HERE = Path(__file__).parent
+
+START_LIMIT = 20.0
+"""Seconds until a peer must listen. It takes a fifth of a second; a loaded two-core machine has been seen to need five."""
+
+STOP_LIMIT = 5.0
+"""Seconds until a peer that was asked to leave is killed."""
+
+Kind = Literal["node", "python"]
+KINDS: tuple[Kind, ...] = ("node", "python")
+
+
+class Options(TypedDict, total=False):
+    """What a peer can be told, in the words of the Node server; times are milliseconds. The Python server ignores what it has no word for."""
+
+    transports: list[str]
+    pingInterval: int
+    pingTimeout: int
+    maxHttpBufferSize: int
+    path: str
+    cookie: str | dict[str, Any]
+    allowEIO3: bool
+    allowUpgrades: bool
+    connectTimeout: int
+    perMessageDeflate: bool | dict[str, Any]
+    upgradeTimeout: int
+    engineOnly: bool
+    burst: int
+
+
+class PeerFailed(Exception):
+    """A peer did not start, or did not do what it was started for; says what it wrote on standard error."""
+
+
+def in_ci() -> bool:
+    """Whether this run decides something: then a missing peer is a failure, not a reason to skip."""
+    return os.environ.get("CI") == "true"
+
+
+@cache
+def missing(kind: Kind) -> str | None:
+    """Why this kind of peer cannot be started here, or None.
+
+    In CI the locked Node packages are installed on first need, so that a plain ``pytest`` in a fresh clone tests everything.
+    """
+    if kind == "python":
+        return None  # python-socketio comes with the test extra
+    if shutil.which("node") is None:
+        return "Node is not installed"
+    if not (HERE / "node_modules" / "socket.io").is_dir() and in_ci() and shutil.which("npm") is not None:
+        done = subprocess.run(["npm", "ci"], cwd=HERE, capture_output=True, text=True, timeout=300, check=False)
+        if done.returncode != 0:
+            return f"`npm ci` failed in tests/peers: {done.stderr[-500:]}"
+    if not (HERE / "node_modules" / "socket.io").is_dir():
+        return "the Node packages are not installed: run `npm ci` in tests/peers"
+    return None
+
+
+def _command(kind: Kind) -> list[str]:
+    return ["node", str(HERE / "server.cjs")] if kind == "node" else [sys.executable, str(HERE / "server.py")]
+
+
+class Peer:
+    """One server in its own process, from when it is made until `stop` or the end of a `with` block; `url` is its origin, ``http://127.0.0.1:PORT``."""
+
+    def __init__(self, kind: Kind, options: Options | None = None) -> None:
+        self.kind = kind
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed in stop(); a pipe that nobody reads would fill up and stall the peer
+        self._process = subprocess.Popen(
+            [*_command(kind), json.dumps(options or {})], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors
+        )
+        try:
+            self.port = int(json.loads(self._first_line())["port"])
+        except BaseException:
+            self.stop()
+            raise
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def _first_line(self) -> bytes:
+        assert self._process.stdout is not None
+        end, line = time.monotonic() + START_LIMIT, b""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._process.stdout, selectors.EVENT_READ)
+            while not line.endswith(b"\n"):
+                if not selector.select(max(0.0, end - time.monotonic())):
+                    raise PeerFailed(f"the {self.kind} peer did not listen within {START_LIMIT} s: {self.errors()}")
+                chunk = os.read(self._process.stdout.fileno(), 4096)
+                if not chunk:
+                    raise PeerFailed(f"the {self.kind} peer ended before it listened: {self.errors()}")
+                line += chunk
+        return line
+
+    def errors(self) -> str:
+        """What the peer has written on standard error so far."""
+        self._errors.seek(0)
+        return self._errors.read().decode(errors="replace")[-4000:]
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there."""
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        """End it in the middle of whatever it is doing, as a crash would; the kernel closes its sockets."""
+        self._process.kill()
+        self._process.wait(STOP_LIMIT)
+
+    def pause(self) -> None:
+        """Freeze it: its sockets stay open and nothing answers, as when a cable is cut. `stop` and `kill` still work."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def stop(self) -> None:
+        """Ask it to leave and wait until it has; harmless when it is gone."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(STOP_LIMIT)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self._process.stdout.close()
+        self._errors.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self.stop()
+
+
+class StartPeer(Protocol):
+    """The fixture `peer_server`: starts a server that lives until the end of the test."""
+
+    def __call__(self, kind: Kind, **options: Unpack[Options]) -> Peer: ...
+
+
+def run_client(url: str, script: list[list[Any]], *, timeout: float = 10.0, **options: Any) -> list[list[Any]]:
+    """Let Node's socket.io-client follow a script against a server (see ``client.cjs``); returns what it saw, one list a line."""
+    order = json.dumps({"url": url, "script": script, "options": options, "timeout": int(timeout * 1000)})
+    done = subprocess.run(["node", str(HERE / "client.cjs"), order], capture_output=True, text=True, timeout=timeout + STOP_LIMIT, check=False)
+    if done.returncode != 0:
+        raise PeerFailed(f"the client ended with {done.returncode}: {done.stdout[-2000:]} {done.stderr[-2000:]}")
+    return [json.loads(line) for line in done.stdout.splitlines()]
