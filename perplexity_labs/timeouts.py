@@ -1,0 +1,58 @@
+"""How long an answer may take: three waits, and which of them runs out next. Pure: instants are arguments.
+
+One timeout is not enough for an answer that is streamed. A reasoning model may be silent for a minute before its first word and must not be silent
+for a minute after it, and neither bound says how long the whole may be. The server's pings count for none of them: they prove that the connection
+lives, which is the engine's business, and not that an answer is being made.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from perplexity_labs.exceptions import Phase
+
+
+class Timeout(msgspec.Struct, frozen=True, kw_only=True):
+    """How long, in seconds; None is no limit. Connecting has limits of its own, in the engine, and counts towards `total`."""
+
+    first_token: float | None = 120.0
+    """From the question to the first text. The reasoning models regularly thought for longer than the 25 s between two pings."""
+
+    idle: float | None = 60.0
+    """From one reply to the next, once there is text. Text comes many times a second; a minute without any is a dead server, not a slow one."""
+
+    total: float | None = 600.0
+    """From asking, connecting included, to the end of the answer: what takes longer than ten minutes is not going to end."""
+
+
+class Patience:
+    """Keeps the three waits of one answer: tell it what happened and when, ask it how long to wait and what to call it if that was too long."""
+
+    def __init__(self, timeout: Timeout, begun: float) -> None:
+        self._timeout = timeout
+        self._begun = begun
+        # Until the question is sent only the whole counts.
+        self._phase = Phase.TOTAL
+        self._since = begun
+
+    def asked(self, now: float) -> None:
+        """The question was sent: wait for the first text."""
+        self._phase, self._since = Phase.FIRST_TOKEN, now
+
+    def heard(self, now: float, *, text_seen: bool) -> None:
+        """A reply was read and handed over: the wait for the next one begins now, for the application's own time is not the server's silence."""
+        if text_seen:
+            self._phase, self._since = Phase.IDLE, now
+
+    @property
+    def limit(self) -> tuple[float | None, Phase]:
+        """The instant at which the present wait is too long (None: never), and which of the three it is."""
+        total, wait = self._timeout.total, self.seconds(self._phase)
+        ends = [(self._begun + total, Phase.TOTAL)] if total is not None else []
+        if self._phase is not Phase.TOTAL and wait is not None:
+            ends.append((self._since + wait, self._phase))
+        return min(ends, default=(None, Phase.TOTAL))
+
+    def seconds(self, phase: Phase) -> float | None:
+        """How long this wait is allowed to be."""
+        return {Phase.FIRST_TOKEN: self._timeout.first_token, Phase.IDLE: self._timeout.idle, Phase.TOTAL: self._timeout.total}[phase]
