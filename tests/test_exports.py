@@ -1,0 +1,54 @@
+"""What the packages promise by name, and what importing them costs."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from types import ModuleType
+
+import pytest
+
+PACKAGES = ["engineio_lite", "engineio_lite.aio", "engineio_lite.socketio", "perplexity_labs", "ylokh_sse"]
+
+
+def _public_names(package: ModuleType) -> set[str]:
+    """What a reader of the module would take for its interface: no underscore, no module, no `from __future__`."""
+    names = {name for name, value in vars(package).items() if not name.startswith("_") and not isinstance(value, ModuleType)}
+    return names - {"annotations"}
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_all_names_exactly_what_is_public(name: str) -> None:
+    package = importlib.import_module(name)
+    listed = package.__all__
+    assert len(listed) == len(set(listed)), "a name is listed twice"
+    assert _public_names(package) == {each for each in listed if not each.startswith("__")}
+    for each in listed:
+        assert hasattr(package, each), f"{name}.__all__ lists {each}, which is not there"
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    from importlib.metadata import version
+
+    import engineio_lite
+
+    assert engineio_lite.__version__ == version("engineio-lite")
+
+
+@pytest.mark.parametrize("name", ["engineio_lite", "engineio_lite.socketio", "engineio_lite.connection"])
+def test_the_pure_core_loads_no_driver(name: str) -> None:
+    """In a fresh process, because this one has loaded everything long ago."""
+    code = f"import json, sys, {name}; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    loaded = set(json.loads(done.stdout))
+    assert name in loaded
+    assert loaded.isdisjoint({"aiohttp", "asyncio", "click", "engineio_lite.aio", "engineio_lite.cli", "rich", "socketio", "ssl"})
+
+
+def test_a_console_command_without_its_extra_says_so_in_one_line() -> None:
+    code = "import sys; sys.modules['click'] = None; from engineio_lite.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "engineio-lite: the command line needs the cli extra: pip install 'engineio-lite[cli]'\n"
