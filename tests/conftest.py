@@ -8,18 +8,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import gc
 import inspect
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from typing import Unpack
 
-import aiohttp
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.leaks import left_behind, set_aside_what_is_there
 from tests.peers import KINDS, Kind, Options, Peer, StartPeer, in_ci, missing
 
 # --- hypothesis: bounded by examples, never by the clock, because two cores shared with servers stutter.
@@ -31,9 +29,6 @@ settings.register_profile("deep", max_examples=5000, **_COMMON)  # type: ignore[
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if in_ci() else "dev"))
 
 # --- Nothing is left running.
-
-_TURNS = 5
-"""Turns of the event loop that a cancelled task may need to be gone. What takes longer was not waited for by whoever started it."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -47,31 +42,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Set aside what the imports made, so that looking through the live objects after each test costs a millisecond and not fifty."""
-    gc.collect()
-    gc.freeze()
-
-
-def _open_connections() -> list[str]:
-    # type() and not isinstance(): an object may lie about its class, and asking a lazy one wakes it up.
-    kinds = (aiohttp.ClientSession, aiohttp.BaseConnector)
-    found = [thing for thing in gc.get_objects() if issubclass(type(thing), kinds)]
-    return [f"{thing!r} is not closed" for thing in found if not thing.closed]
+    """Keep the leak check fast."""
+    set_aside_what_is_there()
 
 
 @pytest.fixture
 async def no_leaks() -> AsyncIterator[None]:
-    """After the test and its fixtures: no task, no aiohttp session and no connector is left, or the test fails with their names.
-
-    Sockets and transports that were dropped unclosed warn when they are collected, and warnings are errors.
-    """
+    """After the test and its fixtures: no task, no aiohttp session and no connector is left, or the test fails with their names."""
     yield
-    for _ in range(_TURNS):
-        await asyncio.sleep(0)
-    left = [f"task {task.get_name()!r} still runs {task.get_coro()!r}" for task in asyncio.all_tasks() - {asyncio.current_task()}]
-    gc.collect()
-    left += _open_connections()
+    left = await left_behind()
     if left:
+        set_aside_what_is_there()  # or every later test would be blamed for it too
         pytest.fail("left behind: " + "; ".join(left), pytrace=False)
 
 
