@@ -98,9 +98,9 @@ BLOCKS = [block for page in PAGES for block in blocks_of(page.relative_to(TOP).a
 
 @asynccontextmanager
 async def _labs_server() -> AsyncIterator[str]:
-    from perplexity_labs.loopback import LabsServer
+    from perplexity_labs.loopback import serve
 
-    async with LabsServer() as server:
+    async with serve(pace=0.001) as server:
         yield server.url
 
 
