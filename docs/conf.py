@@ -17,10 +17,12 @@ author = "engineio-lite contributors"
 project_copyright = author
 release = version = installed_version("engineio-lite")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "state_diagrams"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "cause_table", "state_diagrams"]
 exclude_patterns = ["_build"]
 # Docstrings are written for people who read code: `single backquotes` are code there, whatever reStructuredText makes of them by default.
 default_role = "code"
+# Quotation marks in them are often code, too.
+smartquotes = False
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -52,3 +54,20 @@ def test_a_console_command_without_its_extra_says_so_in_one_line() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 2
     assert done.stderr == "engineio-lite: the command line needs the cli extra: pip install 'engineio-lite[cli]'\n"
+
+
+REFERENCE = Path(__file__).parent.parent / "docs" / "api.md"
+_SECTION = re.compile(r"^\.\. currentmodule:: (?P<module>\S+)\n(?P<body>.*?)^```", re.M | re.S)
+_ENTRY = re.compile(r"^\.\. auto(?:class|exception|function|data):: (?P<name>\w+)", re.M)
+
+
+def test_the_reference_lists_exactly_what_is_public() -> None:
+    """A package is either documented whole (`automodule`, which follows `__all__`) or name by name; then none may be missing or too many."""
+    text = REFERENCE.read_text(encoding="utf-8")
+    documented: dict[str, list[str]] = {}
+    for section in _SECTION.finditer(text):
+        documented.setdefault(section["module"], []).extend(_ENTRY.findall(section["body"]))
+    for name in PACKAGES:
+        public = sorted(each for each in importlib.import_module(name).__all__ if not each.startswith("__"))
+        if f".. automodule:: {name}\n" not in text:
+            assert sorted(documented.get(name, [])) == public, name
