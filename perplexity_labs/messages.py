@@ -171,7 +171,7 @@ class AnswerReader:
         self.text_seen = False
         self._unrelated: dict[str, None] = {}
 
-    def receive(self, name: str, args: Sequence[JSON]) -> list[Part]:
+    def receive(self, name: str | float, args: Sequence[JSON]) -> list[Part]:
         """Read one event and return the parts it brings, often none.
 
         Raises `ResponseError` if the server says that the answer failed, and `UnexpectedResponse` if the reply cannot be understood. Events that are
@@ -232,14 +232,14 @@ class AnswerReader:
         self.finished = True
         return Finish()
 
-    def _note_unrelated(self, name: str, args: Sequence[JSON]) -> None:
+    def _note_unrelated(self, name: str | float, args: Sequence[JSON]) -> None:
         if len(self._unrelated) < MAX_NOTED_EVENTS:
             self._unrelated[f"{_quote(name)} with {_describe_payload(args)}"] = None
 
 
-def _is_reply(name: str, data: dict[str, JSON]) -> bool:
+def _is_reply(name: str | float, data: dict[str, JSON]) -> bool:
     # A failure counts from any event at all: the service sent it under a name of its own, and nothing else can be failing here.
-    return name.endswith(REPLY_SUFFIX) or any(field in data for field in ANSWER_FIELDS) or data.get("status") == "failed"
+    return str(name).endswith(REPLY_SUFFIX) or any(field in data for field in ANSWER_FIELDS) or data.get("status") == "failed"
 
 
 def _is_final(data: dict[str, JSON]) -> bool:

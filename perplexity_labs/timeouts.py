@@ -7,6 +7,9 @@ lives, which is the engine's business, and not that an answer is being made.
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
 import msgspec
 
 from perplexity_labs.exceptions import Phase
@@ -25,34 +28,37 @@ class Timeout(msgspec.Struct, frozen=True, kw_only=True):
     """From asking, connecting included, to the end of the answer: what takes longer than ten minutes is not going to end."""
 
 
+class Wait(NamedTuple):
+    """One wait: `until` which instant (None: for ever), which of the three it is, and how many `seconds` that one is allowed to last."""
+
+    until: float | None
+    phase: Phase
+    seconds: float
+
+
 class Patience:
-    """Keeps the three waits of one answer: tell it what happened and when, ask it how long to wait and what to call it if that was too long."""
+    """Keeps the three waits of one answer: tell it what happened and when, ask it for the wait that runs out next."""
 
     def __init__(self, timeout: Timeout, begun: float) -> None:
         self._timeout = timeout
-        self._begun = begun
+        self._whole = _wait(begun, Phase.TOTAL, timeout.total)
         # Until the question is sent only the whole counts.
-        self._phase = Phase.TOTAL
-        self._since = begun
+        self._next = self._whole
 
     def asked(self, now: float) -> None:
         """The question was sent: wait for the first text."""
-        self._phase, self._since = Phase.FIRST_TOKEN, now
+        self._next = _wait(now, Phase.FIRST_TOKEN, self._timeout.first_token)
 
     def heard(self, now: float, *, text_seen: bool) -> None:
         """A reply was read and handed over: the wait for the next one begins now, for the application's own time is not the server's silence."""
         if text_seen:
-            self._phase, self._since = Phase.IDLE, now
+            self._next = _wait(now, Phase.IDLE, self._timeout.idle)
 
     @property
-    def limit(self) -> tuple[float | None, Phase]:
-        """The instant at which the present wait is too long (None: never), and which of the three it is."""
-        total, wait = self._timeout.total, self.seconds(self._phase)
-        ends = [(self._begun + total, Phase.TOTAL)] if total is not None else []
-        if self._phase is not Phase.TOTAL and wait is not None:
-            ends.append((self._since + wait, self._phase))
-        return min(ends, default=(None, Phase.TOTAL))
+    def wait(self) -> Wait:
+        """The wait that runs out next."""
+        return min(self._whole, self._next, key=lambda wait: math.inf if wait.until is None else wait.until)
 
-    def seconds(self, phase: Phase) -> float | None:
-        """How long this wait is allowed to be."""
-        return {Phase.FIRST_TOKEN: self._timeout.first_token, Phase.IDLE: self._timeout.idle, Phase.TOTAL: self._timeout.total}[phase]
+
+def _wait(since: float, phase: Phase, seconds: float | None) -> Wait:
+    return Wait(None, phase, math.inf) if seconds is None else Wait(since + seconds, phase, seconds)

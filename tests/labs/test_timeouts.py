@@ -10,41 +10,41 @@ from perplexity_labs.timeouts import Patience
 
 def test_connecting_counts_towards_the_whole_only() -> None:
     patience = Patience(Timeout(first_token=1, idle=1, total=100), begun=10.0)
-    assert patience.limit == (110.0, Phase.TOTAL)
+    assert patience.wait == (110.0, Phase.TOTAL, 100)
 
 
 def test_the_first_token_is_waited_for_from_the_question_whatever_else_is_heard() -> None:
     patience = Patience(Timeout(first_token=5, idle=1, total=100), begun=0.0)
     patience.asked(2.0)
-    assert patience.limit == (7.0, Phase.FIRST_TOKEN)
+    assert patience.wait[:2] == (7.0, Phase.FIRST_TOKEN)
     patience.heard(6.0, text_seen=False)
-    assert patience.limit == (7.0, Phase.FIRST_TOKEN)
+    assert patience.wait[:2] == (7.0, Phase.FIRST_TOKEN)
 
 
 def test_each_reply_with_text_seen_starts_the_idle_wait_again() -> None:
     patience = Patience(Timeout(first_token=5, idle=1, total=100), begun=0.0)
     patience.asked(0.0)
     patience.heard(3.0, text_seen=True)
-    assert patience.limit == (4.0, Phase.IDLE)
+    assert patience.wait[:2] == (4.0, Phase.IDLE)
     patience.heard(3.5, text_seen=True)
-    assert patience.limit == (4.5, Phase.IDLE)
+    assert patience.wait[:2] == (4.5, Phase.IDLE)
 
 
 def test_the_whole_ends_before_a_wait_that_would_last_longer() -> None:
     patience = Patience(Timeout(first_token=5, idle=5, total=6), begun=0.0)
     patience.asked(2.0)
-    assert patience.limit == (6.0, Phase.TOTAL)
+    assert patience.wait[:2] == (6.0, Phase.TOTAL)
     patience.heard(3.0, text_seen=True)
-    assert patience.limit == (6.0, Phase.TOTAL)
+    assert patience.wait[:2] == (6.0, Phase.TOTAL)
 
 
 def test_none_is_no_limit() -> None:
     patience = Patience(Timeout(first_token=None, idle=None, total=None), begun=0.0)
-    assert patience.limit[0] is None
+    assert patience.wait.until is None
     patience.asked(0.0)
-    assert patience.limit[0] is None
+    assert patience.wait.until is None
     patience.heard(0.0, text_seen=True)
-    assert patience.limit[0] is None
+    assert patience.wait.until is None
 
 
 @pytest.mark.parametrize(
