@@ -155,12 +155,14 @@ class DecodeError(RemoteProtocolError):
 
     `code` is the cause's id; `offset` counts from the start of the packet, or of the body for a payload (code points for text, bytes for binary;
     the index of the message for faults between a packet and its attachments); `layer` is ``engineio-packet``, ``engineio-payload`` or
-    ``socketio-packet``; `excerpt` quotes what came, elided; `packets` are the good packets that came before, in order.
+    ``socketio-packet``; `excerpt` quotes what came, elided; `detail` is the message alone, without place and excerpt; `packets` are the good packets that
+    came before, in order.
     """
 
     def __init__(
         self, message: str, *, code: Cause, offset: int, layer: str, source: str | bytes = "", packets: Sequence[Packet] = ()
     ) -> None:
+        self.detail = message
         self.code = code
         self.offset = offset
         self.layer = layer

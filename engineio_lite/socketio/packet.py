@@ -1,8 +1,39 @@
+"""One Socket.IO packet: its grammar, and both directions between a packet and the messages that carry it.
+
+    packet = type [ count "-" ] [ namespace [ "," ] ] [ ack-id ] [ json ]
+
+A packet is one text message, followed, if it has attachments, by as many binary messages as its `count` says. What each type may hold is written down once,
+in `_GRAMMAR`, and both directions read it there.
+
+The encoder writes one canonical form: no `/` for the main namespace, always a comma after another one, compact JSON, the binary type exactly where bytes
+are. It refuses what a peer would misread. The decoder accepts what the grammar accepts. Where the references are more generous it follows neither: they
+disagree with each other (a blank before the JSON is an ack id 0 to one of them and nothing to the other), and a packet that two readers understand
+differently is an error to both sides' advantage.
+
+The only state here is that of a packet whose attachments are still coming, and it belongs to the message stream, not to a transport: attachments may
+follow over another one. After an error nothing is awaited any more.
+
+Two faults are told apart from the rest by when they can be seen: a placeholder that names no attachment shows when the last attachment has come, so its
+offset is the index of that message; and whatever is wrong with numbers or nesting is a property of the whole JSON, so its offset is where the JSON starts.
+
+Reference: socket.io-protocol revision 5, "Packet encoding".
+"""
+
 from __future__ import annotations
 
-from enum import StrEnum
+import re
+from collections.abc import Mapping
+from enum import Enum, StrEnum
+from types import MappingProxyType
+from typing import Final, NamedTuple, cast
 
 import msgspec
+
+from engineio_lite.causes import Cause
+from engineio_lite.exceptions import DecodeError, LocalProtocolError, elide
+from engineio_lite.limits import DEFAULT_LIMITS, Limits
+from engineio_lite.socketio.binary import PlaceholderError, are_plain, extract, restore
+from engineio_lite.strictjson import REFUSED, JSONError, check_bounds, decode_json, encode_json
 
 
 class PacketType(StrEnum):
@@ -18,9 +49,388 @@ class PacketType(StrEnum):
 
 
 class Packet(msgspec.Struct, frozen=True):
-    """One Socket.IO packet, attachments put back in their places: `data` is UNSET where the packet has no payload."""
+    """One Socket.IO packet, attachments put back in their places: `data` is UNSET where the packet has no payload.
+
+    The type is never one of the binary ones, which are how an event or an acknowledgement with bytes in it travels.
+    """
 
     type: PacketType
     data: object = msgspec.UNSET
     namespace: str = "/"
     id: int | None = None
+
+
+LAYER: Final = "socketio-packet"
+
+MAIN_NAMESPACE: Final = "/"
+
+MAX_ACK_ID: Final = 2**53 - 1
+"""The largest integer that JavaScript counts with exactly; Node would answer a larger id with a rounded one."""
+
+RESERVED_EVENTS: Final = frozenset(("connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"))
+"""Names that the reference implementation emits itself, and therefore neither sends nor accepts."""
+
+# --- the grammar
+
+
+class _AckId(Enum):
+    NEVER = "never"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+
+class _Shape(NamedTuple):
+    """What a packet of one type may hold."""
+
+    digit: str
+    payloads: tuple[type, ...]
+    payload_required: bool
+    ack_id: _AckId
+
+
+_GRAMMAR: Final[Mapping[PacketType, _Shape]] = MappingProxyType(
+    {
+        PacketType.CONNECT: _Shape("0", (dict,), False, _AckId.NEVER),
+        # The specification gives DISCONNECT no payload; python-socketio sends one when it accepted a client only to tell it why it may not stay.
+        PacketType.DISCONNECT: _Shape("1", (dict,), False, _AckId.NEVER),
+        PacketType.EVENT: _Shape("2", (list,), True, _AckId.OPTIONAL),
+        PacketType.ACK: _Shape("3", (list,), True, _AckId.REQUIRED),
+        # A string is how servers of the previous revision, and python-socketio for an unknown namespace, say it.
+        PacketType.CONNECT_ERROR: _Shape("4", (dict, str), True, _AckId.NEVER),
+        PacketType.BINARY_EVENT: _Shape("5", (list,), True, _AckId.OPTIONAL),
+        PacketType.BINARY_ACK: _Shape("6", (list,), True, _AckId.REQUIRED),
+    }
+)
+
+_TYPES: Final = {shape.digit: packet_type for packet_type, shape in _GRAMMAR.items()}
+_PLAIN: Final = {PacketType.BINARY_EVENT: PacketType.EVENT, PacketType.BINARY_ACK: PacketType.ACK}
+_BINARY: Final = {plain: binary for binary, plain in _PLAIN.items()}
+
+_KINDS: Final[Mapping[type, str]] = MappingProxyType({dict: "an object", list: "an array", str: "a string"})
+
+
+def _expected(shape: _Shape) -> str:
+    return " or ".join(_KINDS[kind] for kind in shape.payloads)
+
+
+# --- decoding
+
+_EVENT: Final = PacketType.EVENT
+_DIGITS: Final = re.compile(r"[0-9]*+")
+
+
+class Decoder:
+    """Decode one stream of Socket.IO messages: the data of Engine.IO message packets, in the order in which they came.
+
+    `limits` bounds what one packet may hold (`max_attachments`, `max_attachment_bytes`, `max_depth`, `max_integer_digits`). `lenient` lets reserved event
+    names pass, for looking at captures.
+    """
+
+    __slots__ = ("_attachments", "_awaited", "_header", "_lenient", "_limits", "_room", "_short")
+
+    def __init__(self, *, limits: Limits = DEFAULT_LIMITS, lenient: bool = False) -> None:
+        self._limits = limits
+        self._lenient = lenient
+        # JSON up to this length cannot break a bound: that much nesting and that many digits have no room in it.
+        self._short = min(limits.max_depth, limits.max_integer_digits)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget a packet whose attachments have not all come."""
+        self._header: Packet | None = None
+        self._awaited = 0
+        self._attachments: list[bytes] = []
+        self._room = self._limits.max_attachment_bytes
+
+    @property
+    def pending(self) -> int:
+        """How many attachments are missing; 0 if no packet waits for any."""
+        return self._awaited - len(self._attachments)
+
+    def feed(self, message: str | bytes) -> Packet | None:
+        """Take one message; return the packet that it completes, or None while attachments are missing.
+
+        Raises `DecodeError` with one of the codes that protocol and limits give; its offset counts code points from the start of the message, or is the
+        index of the message within the packet for faults of attachments. The decoder then waits for a new packet.
+        Reference: socket.io-protocol revision 5, "Packet encoding".
+        """
+        # Nearly everything is a plain event in the main namespace that wants no answer. It passes here, in one step; whatever has anything unusual about
+        # it, a fault included, falls through to the long way, which looks again from the start.
+        if self._header is None and type(message) is str and message[:2] == "2[":
+            text = message[1:]
+            try:
+                if len(text) > self._short:
+                    check_bounds(text, self._limits.max_depth, self._limits.max_integer_digits)
+                data = _decode_fast(text)
+                name = data[0]
+                if type(name) is str and name not in RESERVED_EVENTS:
+                    return Packet(_EVENT, data)
+            except _UNUSUAL:
+                pass
+        return self._feed_rare(message)
+
+    def _feed_rare(self, message: str | bytes) -> Packet | None:
+        try:
+            if isinstance(message, str):
+                return self._receive_text(message)
+            if isinstance(message, bytes):
+                return self._receive_attachment(message)
+        except BaseException:
+            self.reset()
+            raise
+        raise LocalProtocolError(f"expected a message as str or bytes, got {type(message).__name__}", cause=Cause.BAD_MESSAGE)
+
+    def _receive_text(self, text: str) -> Packet | None:
+        if self._header is not None:
+            raise _error("expected an attachment, got text", Cause.TEXT_WHILE_RECONSTRUCTING, 0, text)
+        packet, attachments = _Reader(text, self._limits, self._lenient).read()
+        if attachments == 0:
+            return packet
+        self._header = packet
+        self._awaited = attachments
+        return None
+
+    def _receive_attachment(self, data: bytes) -> Packet | None:
+        packet = self._header
+        if packet is None:
+            # The msgpack parser sends every packet as one binary message that is a map.
+            guess = " (this looks like the msgpack parser)" if data[:1] in (b"\x83", b"\x84", b"\x85") else ""
+            raise _error(f"expected text, got a binary message{guess}", Cause.UNEXPECTED_BINARY, 0, data)
+        self._attachments.append(data)
+        index = len(self._attachments)  # of this message; the text was number 0
+        self._room -= len(data)
+        if self._room < 0:
+            limit = self._limits.max_attachment_bytes
+            raise _error(f"expected at most {limit} bytes of attachments, got more", Cause.ATTACHMENTS_TOO_LARGE, index, data)
+        if self.pending:
+            return None
+        try:
+            restore(cast("list[object]", packet.data), self._attachments)
+        except PlaceholderError as error:
+            raise _error(str(error), Cause.BAD_PLACEHOLDER, index, data) from None
+        self.reset()
+        return packet
+
+
+_decode_fast: Final = msgspec.json.Decoder(list[object]).decode
+
+_UNUSUAL: Final = (*REFUSED, JSONError, IndexError)
+
+
+class _Reader:
+    """Read one text message from left to right; each method takes what stands at `position` and moves it on."""
+
+    def __init__(self, text: str, limits: Limits, lenient: bool) -> None:
+        self.text = text
+        self.limits = limits
+        self.lenient = lenient
+        self.position = 0
+
+    def read(self) -> tuple[Packet, int]:
+        """Return the packet and how many attachments follow it."""
+        packet_type = self._type()
+        shape = _GRAMMAR[packet_type]
+        attachments = self._count() if packet_type in _PLAIN else 0
+        namespace = self._namespace()
+        ack_id = self._ack_id(shape)
+        data = self._payload(shape)
+        packet_type = _PLAIN.get(packet_type, packet_type)
+        if packet_type is _EVENT:
+            self._check_event(cast("list[object]", data))
+        return Packet(packet_type, data, namespace, ack_id), attachments
+
+    def _type(self) -> PacketType:
+        if not self.text:
+            raise self._error("expected a packet type, got nothing", Cause.EMPTY_PACKET)
+        packet_type = _TYPES.get(self.text[0])
+        if packet_type is None:
+            raise self._error(f"expected a packet type (a digit 0 to 6), got {self.text[0]!r}", Cause.UNKNOWN_PACKET_TYPE)
+        self.position = 1
+        return packet_type
+
+    def _digits(self) -> str:
+        run = _DIGITS.match(self.text, self.position)
+        return run.group() if run else ""
+
+    def _count(self) -> int:
+        digits = self._digits()
+        end = self.position + len(digits)
+        if self.text[end : end + 1] != "-" or not digits.strip("0"):
+            raise self._error("expected the number of attachments, from 1 up, and '-'", Cause.BAD_ATTACHMENT_COUNT)
+        count = _bounded(digits, self.limits.max_attachments)
+        if count is None:
+            raise self._error(f"expected at most {self.limits.max_attachments} attachments", Cause.TOO_MANY_ATTACHMENTS)
+        self.position = end + 1
+        return count
+
+    def _namespace(self) -> str:
+        text, start = self.text, self.position
+        if text[start : start + 1] != "/":
+            return MAIN_NAMESPACE
+        end = text.find(",", start)
+        if end < 0:
+            self.position = len(text)
+            return text[start:]
+        self.position = end + 1
+        return text[start:end]
+
+    def _ack_id(self, shape: _Shape) -> int | None:
+        digits = self._digits()
+        if digits and shape.ack_id is _AckId.NEVER:
+            raise self._error("expected no ack id in a packet of this type", Cause.UNEXPECTED_ACK_ID)
+        if not digits:
+            if shape.ack_id is _AckId.REQUIRED:
+                raise self._error("expected the id of what is acknowledged", Cause.MISSING_ACK_ID)
+            return None
+        ack_id = _bounded(digits, MAX_ACK_ID)
+        if ack_id is None:
+            raise self._error(f"expected an ack id of at most {MAX_ACK_ID}", Cause.ACK_ID_RANGE)
+        self.position += len(digits)
+        return ack_id
+
+    def _payload(self, shape: _Shape) -> object:
+        if self.position == len(self.text):
+            if shape.payload_required:
+                raise self._error(f"expected {_expected(shape)}, the text ended", Cause.MISSING_PAYLOAD)
+            return msgspec.UNSET
+        limits = self.limits
+        try:
+            data = decode_json(self.text[self.position :], max_depth=limits.max_depth, max_integer_digits=limits.max_integer_digits)
+        except JSONError as error:
+            self.position += error.position
+            raise self._error(error.message, error.code) from None
+        if type(data) not in shape.payloads:
+            raise self._error(f"expected {_expected(shape)} as payload, got {_KINDS.get(type(data), 'something else')}", Cause.BAD_PAYLOAD)
+        return data
+
+    def _check_event(self, data: list[object]) -> None:
+        fault = _event_fault(data)
+        if fault is None or (self.lenient and fault[0] is Cause.RESERVED_EVENT):
+            return
+        self.position += 1  # the name stands behind the bracket
+        raise self._error(fault[1], fault[0])
+
+    def _error(self, message: str, code: Cause) -> DecodeError:
+        return _error(message, code, self.position, self.text)
+
+
+def _event_fault(data: list[object] | tuple[object, ...]) -> tuple[Cause, str] | None:
+    """What is wrong with an event's arguments, the first of which is its name: a string, or a number since JavaScript's emitters take one."""
+    name = data[0] if data else None
+    if isinstance(name, bool) or not isinstance(name, str | int | float):
+        found = elide(repr(name)) if data else "an empty array"
+        return Cause.BAD_EVENT_NAME, f"expected the name of an event, a string or a number, got {found}"
+    if name in RESERVED_EVENTS:
+        return Cause.RESERVED_EVENT, f"expected an event of the application's, got the reserved name {name!r}"
+    return None
+
+
+def _bounded(digits: str, limit: int) -> int | None:
+    """Convert decimal digits, or return None if the number is above the limit, however many digits there are."""
+    digits = digits.lstrip("0")
+    if len(digits) > len(str(limit)):
+        return None
+    number = int(digits or "0")
+    return number if number <= limit else None
+
+
+def _error(message: str, code: Cause, offset: int, source: str | bytes) -> DecodeError:
+    return DecodeError(message, code=code, offset=offset, layer=LAYER, source=source)
+
+
+# --- encoding
+
+
+def encode(packet: Packet, *, limits: Limits = DEFAULT_LIMITS) -> list[str | bytes]:
+    """Encode one packet as the messages that carry it: the text, then its attachments in order.
+
+    Bytes-like values at any depth of an event's or an acknowledgement's data become attachments. Nothing of the caller's is changed, and lists and tuples
+    are both arrays.
+
+    Raises `LocalProtocolError` for what cannot be sent or would be misread: cause ``bad-message`` (wrong type, payload, id or value), ``bad-namespace``,
+    ``bad-event-name``, ``reserved-event``, ``missing-payload``, ``unexpected-payload``, ``missing-ack-id``, ``unexpected-ack-id``, ``ack-id-range``,
+    ``unexpected-binary``, ``too-many-attachments``, ``bad-placeholder``, ``bad-number``, ``too-deep``.
+    Reference: socket.io-protocol revision 5, "Packet encoding".
+    """
+    shape = _check(packet)
+    if packet.data is msgspec.UNSET:
+        return [shape.digit + _prefix(packet)]
+    try:
+        data, attachments = _split(packet.data, limits)
+        text = encode_json(data)
+    except RecursionError:
+        raise _refused("expected less nesting than the interpreter's stack can follow", Cause.TOO_DEEP) from None
+    if not attachments:
+        return [shape.digit + _prefix(packet) + text]
+    binary_type = _BINARY.get(packet.type)
+    if binary_type is None:
+        raise _refused(f"expected no bytes in a packet of type {packet.type}: only an event or an acknowledgement has attachments", Cause.UNEXPECTED_BINARY)
+    if len(attachments) > limits.max_attachments:
+        raise _refused(f"expected at most {limits.max_attachments} attachments, got {len(attachments)}", Cause.TOO_MANY_ATTACHMENTS)
+    return [f"{_GRAMMAR[binary_type].digit}{len(attachments)}-{_prefix(packet)}{text}", *attachments]
+
+
+def _split(data: object, limits: Limits) -> tuple[object, list[bytes]]:
+    if are_plain((data,), limits.max_depth):
+        return data, []
+    return extract(data, max_depth=limits.max_depth, max_integer_digits=limits.max_integer_digits)
+
+
+def _prefix(packet: Packet) -> str:
+    namespace = "" if packet.namespace == MAIN_NAMESPACE else packet.namespace + ","
+    return namespace if packet.id is None else f"{namespace}{packet.id}"
+
+
+def _check(packet: Packet) -> _Shape:
+    """Refuse whatever the grammar does not let us say, before anything is encoded."""
+    shape = _GRAMMAR.get(packet.type)
+    if shape is None or packet.type in _PLAIN:
+        raise _refused(f"expected a packet type other than the binary ones, got {packet.type!r}", Cause.BAD_MESSAGE)
+    _check_payload(packet, shape)
+    if packet.id is not None or shape.ack_id is _AckId.REQUIRED:
+        _check_ack_id(packet, shape)
+    if packet.namespace != MAIN_NAMESPACE:
+        _check_namespace(packet.namespace)
+    return shape
+
+
+def _check_payload(packet: Packet, shape: _Shape) -> None:
+    data = packet.data
+    if data is msgspec.UNSET:
+        if shape.payload_required:
+            raise _refused(f"expected {_expected(shape)} as the data of a packet of type {packet.type}, got none", Cause.MISSING_PAYLOAD)
+        return
+    if packet.type is PacketType.DISCONNECT:
+        raise _refused("expected no data in a packet of type DISCONNECT: the reference server closes the connection", Cause.UNEXPECTED_PAYLOAD)
+    if not isinstance(data, (*shape.payloads, tuple) if list in shape.payloads else shape.payloads):
+        raise _refused(f"expected {_expected(shape)} as the data of a packet of type {packet.type}, got {type(data).__name__}", Cause.BAD_PAYLOAD)
+    if packet.type is _EVENT:
+        fault = _event_fault(cast("list[object]", data))
+        if fault is not None:
+            raise _refused(fault[1], fault[0])
+
+
+def _check_ack_id(packet: Packet, shape: _Shape) -> None:
+    ack_id = packet.id
+    if ack_id is None:
+        raise _refused("expected the id of what is acknowledged, got none", Cause.MISSING_ACK_ID)
+    if shape.ack_id is _AckId.NEVER:
+        raise _refused(f"expected no ack id in a packet of type {packet.type}", Cause.UNEXPECTED_ACK_ID)
+    if type(ack_id) is not int:
+        raise _refused(f"expected the ack id as int, got {type(ack_id).__name__}", Cause.BAD_MESSAGE)
+    if not 0 <= ack_id <= MAX_ACK_ID:
+        raise _refused(f"expected an ack id from 0 to {MAX_ACK_ID}", Cause.ACK_ID_RANGE)
+
+
+def _check_namespace(namespace: str) -> None:
+    # A comma would end the name early. A question mark begins a query for one reference and belongs to the name for the other.
+    if not isinstance(namespace, str) or not namespace.startswith("/") or "," in namespace or "?" in namespace:
+        raise _refused(f"expected a namespace that starts with '/' and has neither ',' nor '?', got {elide(str(namespace))}", Cause.BAD_NAMESPACE)
+    try:
+        namespace.encode()
+    except UnicodeEncodeError:
+        raise _refused(f"expected a namespace with a UTF-8 form, got {elide(namespace)}", Cause.BAD_NAMESPACE) from None
+
+
+def _refused(message: str, cause: Cause) -> LocalProtocolError:
+    return LocalProtocolError(message, cause=cause)
