@@ -1,0 +1,489 @@
+"""Servers made of exact bytes, for what no well-behaved server would ever say.
+
+Two layers. `RawServer` accepts connections on a free loopback port and runs one coroutine, the script, for each; a `Connection` can read a request
+or a WebSocket frame, write any bytes, stay silent and cut the line. It parses as little as it must and keeps what it got, so that a test can look at
+request lines, headers, bodies and frames as they were on the wire. On top of it `EngineServer` is one correct Engine.IO session in the manner of Node
+(sid, polls, POSTs, probe, ``5``), any stage of which can be given an `Answer` of its own: that is how a test lies in one place and tells the truth
+everywhere else.
+
+Nothing in here uses the library under test, nor aiohttp: what both of them got wrong would otherwise look right.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import contextlib
+import hashlib
+import json
+import socket
+import struct
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from ssl import SSLContext
+from types import TracebackType
+from typing import Self
+from urllib.parse import parse_qs, urlsplit
+
+SEPARATOR = "\x1e"
+TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+
+_ACCEPT_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request as it came."""
+
+    method: str
+    target: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        """The first header of this name, or None."""
+        return next((value for key, value in self.headers if key.lower() == name.lower()), None)
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query parameters; the last one wins."""
+        return {key: values[-1] for key, values in parse_qs(urlsplit(self.target).query, keep_blank_values=True).items()}
+
+    @property
+    def upgrades(self) -> bool:
+        """Whether it asks for a WebSocket."""
+        return (self.header("Upgrade") or "").lower() == "websocket"
+
+    @property
+    def packets(self) -> list[str]:
+        """The packets of a POST."""
+        return self.body.decode().split(SEPARATOR)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One WebSocket frame as it came, unmasked."""
+
+    opcode: int
+    payload: bytes
+
+
+def response(
+    status: int, body: bytes = b"", *, kind: str = "text/plain; charset=UTF-8", length: int | None = None, headers: Iterable[tuple[str, str]] = ()
+) -> bytes:
+    """The bytes of an HTTP response; `length` may announce something else than is there."""
+    lines = [f"HTTP/1.1 {status} Whatever", f"Content-Type: {kind}", f"Content-Length: {len(body) if length is None else length}"]
+    lines += [f"{name}: {value}" for name, value in headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def frame(opcode: int, payload: bytes = b"", *, first: int = 0x80, length: int | None = None) -> bytes:
+    """The bytes of an unmasked WebSocket frame; `first` holds FIN and the reserved bits, `length` may announce something else than is there."""
+    size = len(payload) if length is None else length
+    if size < 126:
+        head = bytes([first | opcode, size])
+    elif size < 0x10000:
+        head = bytes([first | opcode, 126]) + struct.pack("!H", size)
+    else:
+        head = bytes([first | opcode, 127]) + struct.pack("!Q", size)
+    return head + payload
+
+
+def text(data: str) -> bytes:
+    """The bytes of a text frame."""
+    return frame(TEXT, data.encode())
+
+
+def closing(code: int | None = None, reason: str = "") -> bytes:
+    """The bytes of a close frame."""
+    return frame(CLOSE, b"" if code is None else struct.pack("!H", code) + reason.encode())
+
+
+def switching(request: Request, accept: str | None = None) -> bytes:
+    """The bytes of the answer 101 to a WebSocket request, with the right accept key or with `accept`."""
+    key = (request.header("Sec-WebSocket-Key") or "").encode()
+    right = base64.b64encode(hashlib.sha1(key + _ACCEPT_GUID).digest()).decode()
+    lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade", f"Sec-WebSocket-Accept: {accept or right}"]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n"
+
+
+class Gone(Exception):
+    """The client closed the connection while the script waited for something from it; ends the script, quietly."""
+
+
+class Connection:
+    """One accepted connection, from the server's side."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+        self.requests: list[Request] = []
+        self.frames: list[Frame] = []
+
+    async def head(self) -> bytes:
+        """Read up to the empty line."""
+        try:
+            return await self.reader.readuntil(b"\r\n\r\n")
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            raise Gone from error
+
+    async def request(self) -> Request:
+        """Read one request with its body, which must have a length."""
+        first, *lines = (await self.head()).decode("latin-1").rstrip("\r\n").split("\r\n")
+        method, target, _ = first.split(" ", 2)
+        headers = tuple((name, value.strip()) for name, _, value in (line.partition(":") for line in lines))
+        size = int(next((value for name, value in headers if name.lower() == "content-length"), "0"))
+        request = Request(method, target, headers, await self.exactly(size))
+        self.requests.append(request)
+        return request
+
+    async def exactly(self, size: int) -> bytes:
+        """Read so many bytes."""
+        try:
+            return await self.reader.readexactly(size)
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            raise Gone from error
+
+    async def frame(self) -> Frame:
+        """Read one WebSocket frame, which must be masked, as a client's are."""
+        first, second = await self.exactly(2)
+        size = second & 0x7F
+        if size == 126:
+            (size,) = struct.unpack("!H", await self.exactly(2))
+        elif size == 127:
+            (size,) = struct.unpack("!Q", await self.exactly(8))
+        assert second & 0x80, "a client's frame is masked"
+        mask = await self.exactly(4)
+        data = await self.exactly(size)
+        unmasked = bytes(byte ^ mask[i % 4] for i, byte in enumerate(data))
+        self.frames.append(Frame(first & 0x0F, unmasked))
+        return self.frames[-1]
+
+    async def send(self, data: bytes) -> None:
+        """Write these bytes."""
+        try:
+            self.writer.write(data)
+            await self.writer.drain()
+        except ConnectionError as error:
+            raise Gone from error
+
+    async def hold(self) -> None:
+        """Say nothing until the client goes."""
+        with contextlib.suppress(ConnectionError):
+            while await self.reader.read(65536):
+                pass
+        raise Gone
+
+    def cut(self) -> None:
+        """Reset the connection, as a crashed machine or a rude proxy does; what was not sent yet is lost."""
+        self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.writer.transport.abort()
+
+
+Script = Callable[[Connection], Awaitable[None]]
+
+
+class RawServer:
+    """Runs a script for every connection; use it as ``async with``.
+
+    A script ends its connection by returning. If it raises, the test fails at the end of the block, so it may assert.
+    """
+
+    def __init__(self, script: Script | None = None, *, ssl: SSLContext | None = None) -> None:
+        self._script = script
+        self._ssl = ssl
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._faults: list[BaseException] = []
+        self.connections: list[Connection] = []
+        self.port = 0
+
+    @property
+    def origin(self) -> str:
+        """Scheme, address and port."""
+        return f"{'http' if self._ssl is None else 'https'}://127.0.0.1:{self.port}"
+
+    @property
+    def requests(self) -> list[Request]:
+        """Every request, connection by connection."""
+        return [request for connection in self.connections for request in connection.requests]
+
+    async def run(self, connection: Connection) -> None:
+        """What to do with one connection; the script, unless a subclass knows better."""
+        assert self._script is not None
+        await self._script(connection)
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._ssl, limit=1 << 24)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(set(self._tasks))
+        if self._faults and error is None:
+            raise self._faults[0]
+
+    async def all_gone(self) -> None:
+        """Return once every connection has ended, whichever side ended it."""
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(self._serve(Connection(reader, writer)))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, connection: Connection) -> None:
+        self.connections.append(connection)
+        try:
+            await self.run(connection)
+        except Gone:
+            pass
+        except Exception as error:
+            self._faults.append(error)
+        finally:
+            connection.writer.close()
+            with contextlib.suppress(OSError, asyncio.CancelledError):
+                await connection.writer.wait_closed()
+
+
+class Stage(Enum):
+    """Where an `EngineServer` can be told to answer differently."""
+
+    HANDSHAKE = "handshake GET"
+    POLL = "poll GET"
+    POST = "POST"
+    UPGRADE = "upgrade request"
+    PROBE = "answer to 2probe"
+    UPGRADED = "after 5"
+    WEBSOCKET = "WebSocket-only handshake"
+    FIRST_FRAME = "WebSocket-only first frame"
+    CONNECT = "Socket.IO CONNECT on a WebSocket"
+
+
+Answer = Callable[[Connection, Request], Awaitable[None]]
+"""What to do at a stage; the connection ends when it returns. `Request` is the one that the connection began with or, on HTTP, the current one."""
+
+SID = "s3cret-sid"
+"""The session id of every `EngineServer`: a secret, which no error may show."""
+
+
+def echo(message: str) -> Iterable[str]:
+    """What an echo server replies."""
+    return (message,)
+
+
+def socketio(message: str) -> Iterable[str]:
+    """What a Socket.IO server replies: it grants the default namespace, acknowledges calls and echoes events."""
+    if message.startswith("0"):
+        return ('0{"sid":"s3cret-namespace-sid"}',)
+    if message.startswith("2"):
+        digits = message[1 : message.index("[")]
+        return (f"3{digits}{message[message.index('[') :]}",) if digits else (message,)
+    return ()
+
+
+@dataclass
+class InFlight:
+    """How many requests of each method are unanswered, and how many were at most."""
+
+    now: Counter[str] = field(default_factory=Counter)
+    most: Counter[str] = field(default_factory=Counter)
+
+    @contextlib.contextmanager
+    def one(self, method: str) -> Iterator[None]:
+        """Count one request while the block runs."""
+        self.now[method] += 1
+        self.most[method] = max(self.most[method], self.now[method])
+        try:
+            yield
+        finally:
+            self.now[method] -= 1
+
+
+class EngineServer(RawServer):
+    """One correct Engine.IO session (the next handshake starts another), with a different `Answer` for some stages."""
+
+    def __init__(
+        self,
+        answers: Mapping[Stage, Answer] | None = None,
+        *,
+        reply: Callable[[str], Iterable[str]] = echo,
+        handshake: Mapping[str, object] | None = None,
+        headers: Iterable[tuple[str, str]] = (),
+        ssl: SSLContext | None = None,
+    ) -> None:
+        super().__init__(ssl=ssl)
+        self.answers = dict(answers or {})
+        self.reply = reply
+        self.offer: dict[str, object] = {"upgrades": ["websocket"], "pingInterval": 25000, "pingTimeout": 20000, "maxPayload": 1000000}
+        self.offer.update(handshake or {})
+        self.handshake_headers = tuple(headers)
+        self.received: list[str] = []
+        """Every packet that came, over either transport, in order; binary ones as ``b…``."""
+        self.in_flight = InFlight()
+        self.closed = asyncio.Event()
+        """Set by the client's close packet."""
+        self._changed = asyncio.Event()
+        self._restart()
+
+    def _restart(self) -> None:
+        self._outgoing: deque[str] = deque()
+        self._live: Connection | None = None
+        self._polls = 0
+
+    # --- What a test asks and tells.
+
+    @property
+    def polling(self) -> bool:
+        """Whether a poll waits for something to say."""
+        return self._polls > 0
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Return once `condition` holds; it is looked at whenever something came in."""
+        while not condition():
+            self._changed.clear()
+            await self._changed.wait()
+
+    def push(self, *packets: str) -> None:
+        """Send packets over whatever the session travels on: in one body, or as frames."""
+        if self._live is None:
+            self._outgoing.extend(packets)
+        else:
+            for packet in packets:
+                self._live.writer.write(frame(BINARY, base64.b64decode(packet[1:])) if packet.startswith("b") else text(packet))
+        self._note()
+
+    def say(self, *messages: str) -> None:
+        """Send messages."""
+        self.push(*(f"4{message}" for message in messages))
+
+    @property
+    def messages(self) -> list[str]:
+        """The text messages that came, in order."""
+        return [packet[1:] for packet in self.received if packet.startswith("4")]
+
+    # --- What it does.
+
+    def open_packet(self) -> str:
+        """The first packet of a session."""
+        return "0" + json.dumps({"sid": SID, **self.offer})
+
+    async def run(self, connection: Connection) -> None:
+        while True:
+            request = await connection.request()
+            self._note()
+            stage = self._stage(request)
+            with self.in_flight.one(request.method):
+                if stage in self.answers:
+                    await self.answers[stage](connection, request)
+                    return
+                await self._truth(stage, connection, request)
+            if request.upgrades:
+                await self._talk(connection, request)
+                return
+
+    def _stage(self, request: Request) -> Stage:
+        known = "sid" in request.query
+        if request.upgrades:
+            return Stage.UPGRADE if known else Stage.WEBSOCKET
+        if request.method == "POST":
+            return Stage.POST
+        return Stage.POLL if known else Stage.HANDSHAKE
+
+    async def _truth(self, stage: Stage, connection: Connection, request: Request) -> None:
+        match stage:
+            case Stage.HANDSHAKE:
+                self._restart()
+                await connection.send(response(200, self.open_packet().encode(), headers=self.handshake_headers))
+            case Stage.POLL:
+                self._polls += 1
+                self._note()
+                try:
+                    # Watching the connection as well, or a poll that the client gave up would swallow what comes next.
+                    await self._until_ready(connection)
+                finally:
+                    self._polls -= 1
+                body = SEPARATOR.join(self._outgoing).encode()
+                self._outgoing.clear()
+                await connection.send(response(200, body))
+            case Stage.POST:
+                for packet in request.packets:
+                    self._take(packet)
+                await connection.send(response(200, b"ok", kind="text/html"))
+            case _:
+                await connection.send(switching(request))
+
+    async def _until_ready(self, connection: Connection) -> None:
+        gone = asyncio.ensure_future(connection.reader.read(1))
+        ready = asyncio.ensure_future(self.until(lambda: bool(self._outgoing)))
+        try:
+            await asyncio.wait({gone, ready}, return_when=asyncio.FIRST_COMPLETED)
+            if gone.done():
+                raise Gone
+        finally:
+            for task in (gone, ready):
+                task.cancel()
+            await asyncio.gather(gone, ready, return_exceptions=True)
+
+    def _take(self, packet: str) -> None:
+        self.received.append(packet)
+        if packet.startswith("4"):
+            self.say(*self.reply(packet[1:]))
+        elif packet.startswith("b"):
+            self.push(packet)
+        elif packet == "1":
+            self.closed.set()
+            if self._live is None:
+                self.push("6")  # as Node ends the pending poll
+        self._note()
+
+    def _note(self) -> None:
+        self._changed.set()
+
+    async def _talk(self, connection: Connection, request: Request) -> None:
+        if "sid" not in request.query:
+            if Stage.FIRST_FRAME in self.answers:
+                await self.answers[Stage.FIRST_FRAME](connection, request)
+                return
+            self._restart()
+            self._live = connection
+            await connection.send(text(self.open_packet()))
+        while True:
+            came = await connection.frame()
+            if came.opcode == CLOSE:
+                await connection.send(frame(CLOSE, came.payload))
+                return
+            if came.opcode == BINARY:
+                self._take("b" + binascii.b2a_base64(came.payload, newline=False).decode())
+            elif came.opcode == TEXT and await self._text(came.payload.decode(), connection, request):
+                return
+
+    async def _text(self, packet: str, connection: Connection, request: Request) -> bool:
+        """Handle one text frame; True if an answer of its own ended the conversation."""
+        special = {"2probe": Stage.PROBE, "5": Stage.UPGRADED, "40": Stage.CONNECT}.get(packet[:2] if packet.startswith("40") else packet)
+        if special in self.answers:
+            self.received.append(packet)
+            self._note()
+            await self.answers[special](connection, request)
+            return True
+        if packet == "2probe":
+            self.received.append(packet)
+            await connection.send(text("3probe"))
+            if self.polling:
+                self.push("6")
+        elif packet == "5":
+            self.received.append(packet)
+            self._live = connection
+            waiting = list(self._outgoing)
+            self._outgoing.clear()
+            self.push(*waiting)
+        else:
+            self._take(packet)
+        return False
