@@ -1,16 +1,16 @@
 """One Engine.IO packet: its seven types, and its form on a channel that can carry bytes or on one that cannot.
 
-A packet is a type and some data. On the wire it is text: one ASCII digit for the type, then the data, verbatim. There is one exception, and it is the
-whole reason why this module has two encoders. A *binary message* has no digit. A WebSocket sends it as a binary frame that holds the bytes and nothing
-else; a channel that carries only text (a polling body, or a WebSocket whose client asked for it) sends the letter ``b`` and then the bytes in base64.
-Only messages can be binary, so after the ``b`` no type follows; the ``b4`` of version 3 is read as base64 that begins with ``4``.
+A packet is a type and some data. On the wire it is text: one ASCII digit for the type, then the data, verbatim. There is one exception, and it is
+the whole reason why this module has two encoders. A *binary message* has no digit. A WebSocket sends it as a binary frame that holds the bytes and
+nothing else; a channel that carries only text (a polling body, or a WebSocket whose client asked for it) sends the letter ``b`` and then the bytes
+in base64. Only messages can be binary, so after the ``b`` no type follows; the ``b4`` of version 3 is read as base64 that begins with ``4``.
 
 What the module refuses to know: what the data means. ``4{"a":1}`` is a message whose data is seven characters; whoever sent JSON can ask for JSON.
 (The Python reference guesses JSON at this level and turns the message ``true`` into a boolean, which cannot be sent back as it came.)
 
-The decoder is strict where the references are generous: the type is an ASCII digit, looked up and not computed, because ``int()`` accepts the digits of
-every script; base64 is the standard alphabet with its padding and nothing else, because both references skip what they do not know and hand over
-bytes that nobody sent. ``lenient=True`` accepts such base64 for looking at captures of lax peers.
+The decoder is strict where the references are generous: the type is an ASCII digit, looked up and not computed, because ``int()`` accepts the
+digits of every script; base64 is the standard alphabet with its padding and nothing else, because both references skip what they do not know and
+hand over bytes that nobody sent. ``lenient=True`` accepts such base64 for looking at captures of lax peers.
 
 Reference: engine.io-protocol version 4, "Packet encoding".
 """
@@ -62,11 +62,11 @@ _MESSAGE: Final = PacketType.MESSAGE
 def decode_packet(data: str | bytes, *, lenient: bool = False) -> Packet:
     """Decode one packet from one WebSocket message or one piece of a polling body.
 
-    Bytes are a binary message as they stand. Text is a digit and the data, or ``b`` and base64; `lenient` accepts base64 without its padding, with the
-    URL-safe alphabet, or with characters that do not belong there, which are skipped.
+    Bytes are a binary message as they stand. Text is a digit and the data, or ``b`` and base64; `lenient` accepts base64 without its padding, with
+    the URL-safe alphabet, or with characters that do not belong there, which are skipped.
 
-    Raises `DecodeError` with code ``empty-packet``, ``unknown-packet-type`` or ``bad-base64``; the offset counts code points from the start of `data`.
-    Reference: engine.io-protocol version 4, "Packet encoding".
+    Raises `DecodeError` with code ``empty-packet``, ``unknown-packet-type`` or ``bad-base64``; the offset counts code points from the start of
+    `data`. Reference: engine.io-protocol version 4, "Packet encoding".
     """
     if type(data) is bytes:
         return Packet(_MESSAGE, data)
@@ -119,7 +119,8 @@ def _guess(data: str) -> str:
 
 
 def _decode_base64(text: str) -> bytes:
-    """Decode what follows the ``b``, strictly: RFC 4648 section 4 with padding, except that stray bits of the last character are ignored, as everywhere."""
+    """Decode what follows the ``b``, strictly: RFC 4648 section 4 with padding, except that stray bits of the last character are ignored, as
+    everywhere."""
     # a2b_base64 skips what it does not know, so it would do with a wrong alphabet. But every skipped character makes the result shorter than the
     # length of the text promises, and nothing can make up for it: equal lengths prove that each character was used.
     body = text[1:]

@@ -1,16 +1,16 @@
 """A polling body: several packets in one HTTP message, and how many of them fit.
 
 A body is packets in their text form joined by U+001E, the record separator, encoded as UTF-8: no length, no count, no separator at either end. JSON
-escapes control characters, so Socket.IO never writes the separator inside a packet; a raw text message may, and would arrive as two packets. There is no
-escape for it, hence such a message is refused for this transport (a WebSocket carries it well).
+escapes control characters, so Socket.IO never writes the separator inside a packet; a raw text message may, and would arrive as two packets. There
+is no escape for it, hence such a message is refused for this transport (a WebSocket carries it well).
 
-How much may travel is bounded from two sides, and by two rules that look alike but are not. ``maxPayload``, which the server announces, counts the bytes
-of a whole request: more is answered with 413, and the request is lost. And python-engineio drops a body of more than 16 packets while it answers ``200
-OK``, so `encode_payload` stops there too. The sizes are exact (the reference client multiplies binary data by 1.33, which can come out some bytes short).
-Neither bound is for what the server sends: bodies that arrive may be as large as the reader's own limit.
+How much may travel is bounded from two sides, and by two rules that look alike but are not. ``maxPayload``, which the server announces, counts the
+bytes of a whole request: more is answered with 413, and the request is lost. And python-engineio drops a body of more than 16 packets while it
+answers ``200 OK``, so `encode_payload` stops there too. The sizes are exact (the reference client multiplies binary data by 1.33, which can come
+out some bytes short). Neither bound is for what the server sends: bodies that arrive may be as large as the reader's own limit.
 
-Decoding never loses what came before a fault: the error carries the good packets. That is what the Node reference does by delivering as it goes, while
-the Python one throws the whole body away.
+Decoding never loses what came before a fault: the error carries the good packets. That is what the Node reference does by delivering as it goes,
+while the Python one throws the whole body away.
 
 Reference: engine.io-protocol version 4, "HTTP long-polling".
 """
@@ -60,7 +60,7 @@ def _decode_text(text: str, lenient: bool) -> list[Packet]:
     pieces = text.split(SEPARATOR)
     try:
         for piece in pieces:
-            packets.append(decode_packet(piece, lenient=lenient))  # noqa: PERF401  # what was decoded before a fault must survive it
+            packets.append(decode_packet(piece, lenient=lenient))  # what was decoded before a fault must survive it
     except DecodeError as error:
         start = sum(map(len, pieces[: len(packets)])) + len(packets)
         raise DecodeError(
@@ -96,18 +96,15 @@ def packet_cost(packet: Packet) -> int:
     return len(encode_packet_as_text(packet).encode())
 
 
-def encode_payload(
-    packets: Iterable[Packet], *, max_payload: int | None = None, max_packets: int = MAX_PACKETS
-) -> tuple[bytes, list[Packet]]:
+def encode_payload(packets: Iterable[Packet], *, max_payload: int | None = None, max_packets: int = MAX_PACKETS) -> tuple[bytes, list[Packet]]:
     """Encode as many packets as fit into one polling body, in order; return the body and the packets that are left.
 
-    The body is the longest prefix of `packets` that has at most `max_payload` bytes (None: no bound) and at most `max_packets` packets; without packets
-    it is empty.
+    The body is the longest prefix of `packets` that has at most `max_payload` bytes (None: no bound) and at most `max_packets` packets; without
+    packets it is empty.
 
-    Raises `PayloadTooLarge` if the first packet alone is larger than `max_payload`, because no body can carry it, and `LocalProtocolError` with cause
-    ``separator-in-text`` for text with U+001E, ``bad-message`` as `encode_packet` does, or ``bad-option`` if `max_packets` is less than 1. Packets that
-    are left are not looked at.
-    Reference: engine.io-protocol version 4, "HTTP long-polling".
+    Raises `PayloadTooLarge` if the first packet alone is larger than `max_payload`, because no body can carry it, and `LocalProtocolError` with
+    cause ``separator-in-text`` for text with U+001E, ``bad-message`` as `encode_packet` does, or ``bad-option`` if `max_packets` is less than 1.
+    Packets that are left are not looked at. Reference: engine.io-protocol version 4, "HTTP long-polling".
     """
     if max_packets < 1:
         raise LocalProtocolError(f"expected max_packets to be at least 1, got {max_packets}", cause=Cause.BAD_OPTION)

@@ -2,14 +2,14 @@
 
 One fast codec, msgspec, does the work; this module is what stands around it.
 
-*Before* it parses, two questions are asked of the text, because a parser answers them too late. How deep is it? Parsers recurse, and 200 000 brackets are
-a small message. How long is its longest integer? Turning digits into a number takes quadratic time. Both questions are about what stands outside of
-strings, where brackets and digits mean nothing; both begin with a test that costs little and settles nearly every text, and only then look closely. All
-of it takes time proportional to the text.
+*Before* it parses, two questions are asked of the text, because a parser answers them too late. How deep is it? Parsers recurse, and 200 000
+brackets are a small message. How long is its longest integer? Turning digits into a number takes quadratic time. Both questions are about what
+stands outside of strings, where brackets and digits mean nothing; both begin with a test that costs little and settles nearly every text, and only
+then look closely. All of it takes time proportional to the text.
 
-*After* msgspec refused, the standard library's parser looks at the same text, strictly, for one of two reasons: it is right (a lone surrogate written as
-an escape, ``"\\ud800"``: JavaScript strings may hold one and `JSON.stringify` sends it so), or it says where the fault is. ``NaN``, ``Infinity`` and
-numbers that overflow a double are faults in both.
+*After* msgspec refused, the standard library's parser looks at the same text, strictly, for one of two reasons: it is right (a lone surrogate
+written as an escape, ``"\\ud800"``: JavaScript strings may hold one and `JSON.stringify` sends it so), or it says where the fault is. ``NaN``,
+``Infinity`` and numbers that overflow a double are faults in both.
 
 Reference: RFC 8259; ECMA-262 "The JSON Object".
 """
@@ -81,13 +81,15 @@ _DIGITS: Final = frozenset("0123456789")
 
 @lru_cache(maxsize=16)
 def _long_integer(digits: int) -> re.Pattern[str]:
-    """Match an integer of more than `digits` digits; digits of a fraction or an exponent, and those before one, make a float, which costs no more than its text."""
+    """Match an integer of more than `digits` digits; digits of a fraction or an exponent, and those before one, make a float, which costs no more
+    than its text."""
     return re.compile(rf"(?<![0-9.eE])(?<![eE][+-])[0-9]{{{digits + 1},}}+(?![.eE])")
 
 
 def _without_strings(text: str) -> str:
-    # Between two quotes is a string, once the escaped backslashes and then the escaped quotes are gone: the order matters, as `"\\"` ends with an escaped
-    # backslash and `"\""` with an escaped quote. A quote is left in place of each string, so that what stood on its two sides is not joined.
+    # Between two quotes is a string, once the escaped backslashes and then the escaped quotes are gone: the order matters, as `"\\"` ends with an
+    # escaped backslash and `"\""` with an escaped quote. A quote is left in place of each string, so that what stood on its two sides is not
+    # joined.
     if "\\" in text:
         text = text.replace("\\\\", "").replace('\\"', "")
     return '"'.join(text.split('"')[::2])
@@ -142,7 +144,8 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 def encode_json(value: object) -> str:
-    """Encode plain values (None, bool, int, finite float, str, list, tuple, dict with str keys) as compact JSON; the caller has checked that they are.
+    """Encode plain values (None, bool, int, finite float, str, list, tuple, dict with str keys) as compact JSON; the caller has checked that they
+    are.
 
     Lone surrogates are written as escapes, and then so is everything else that is not ASCII.
     """

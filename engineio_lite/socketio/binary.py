@@ -1,12 +1,12 @@
 """Bytes inside JSON: what leaves a Socket.IO packet as attachments, and how it comes back.
 
-JSON has no bytes. So a packet with bytes anywhere in its arguments travels as several messages: first the text, in which each piece of bytes is replaced
-by ``{"_placeholder":true,"num":i}``, then the pieces themselves as binary messages, number 0 first. They are numbered depth first, left to right, in the
-order in which the text names them; a reader goes by the number alone.
+JSON has no bytes. So a packet with bytes anywhere in its arguments travels as several messages: first the text, in which each piece of bytes is
+replaced by ``{"_placeholder":true,"num":i}``, then the pieces themselves as binary messages, number 0 first. They are numbered depth first, left to
+right, in the order in which the text names them; a reader goes by the number alone.
 
-Only an event and an acknowledgement can carry attachments, and only in their binary types does a placeholder mean anything: in a plain event the same
-object is plain data. That leaves one thing that cannot be said, an object of the user's that looks like a placeholder beside real bytes; it is refused
-rather than sent to be misread.
+Only an event and an acknowledgement can carry attachments, and only in their binary types does a placeholder mean anything: in a plain event the
+same object is plain data. That leaves one thing that cannot be said, an object of the user's that looks like a placeholder beside real bytes; it is
+refused rather than sent to be misread.
 
 Nothing here changes what the caller passed: extracting copies. Restoring works in place, on what our own parser made a moment ago.
 
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import inf
-from typing import Final
+from typing import Final, cast
 
 from engineio_lite.causes import Cause
 from engineio_lite.exceptions import LocalProtocolError, elide
@@ -37,8 +37,8 @@ _LARGE: Final = 2**63
 def are_plain(values: Iterable[object], depth: int) -> bool:
     """Say whether values are JSON as they stand, in containers at most `depth` deep: exact built-in types, ordinary numbers, str keys, and no bytes.
 
-    This is asked of everything that is sent, so it is written for speed: the types are compared one by one, which is faster than looking them up. False
-    means no more than "look closer", which `extract` does.
+    This is asked of everything that is sent, so it is written for speed: the types are compared one by one, which is faster than looking them up.
+    False means no more than "look closer", which `extract` does.
     """
     if depth < 0:
         return False
@@ -71,10 +71,9 @@ def extract(value: object, *, max_depth: int, max_integer_digits: int) -> tuple[
 
     Containers may be subclasses of dict, list and tuple; bytes, bytearray and memoryview are bytes-like and their content is taken now.
 
-    Raises `LocalProtocolError` with cause ``too-deep`` (which includes containers that hold themselves), ``bad-number`` for numbers without a JSON form and
-    integers that are too long, ``bad-placeholder`` for an object that looks like a placeholder beside real bytes, and ``bad-message`` for anything else
-    that is not JSON.
-    Reference: socket.io-protocol revision 5, "Packet encoding".
+    Raises `LocalProtocolError` with cause ``too-deep`` (which includes containers that hold themselves), ``bad-number`` for numbers without a JSON
+    form and integers that are too long, ``bad-placeholder`` for an object that looks like a placeholder beside real bytes, and ``bad-message`` for
+    anything else that is not JSON. Reference: socket.io-protocol revision 5, "Packet encoding".
     """
     extractor = _Extractor(max_depth, 10**max_integer_digits)
     copy = extractor.copy(value, 1)
@@ -116,14 +115,14 @@ class _Extractor:
         self.has_lookalike |= value.get(PLACEHOLDER) is True
         return {_key(key): self.copy(item, depth + 1) for key, item in value.items()}
 
-    def _number(self, value: float) -> float:
-        if isinstance(value, float):
-            if not -inf < value < inf:
-                raise _refused(f"expected a number that JSON can express, got {value!r}", Cause.BAD_NUMBER)
-            return float.__float__(value)
-        if not -self.max_integer < value < self.max_integer:
-            raise _refused("expected an integer that peers accept, got one with too many digits", Cause.BAD_NUMBER)
-        return int.__int__(value)
+    def _number(self, value: int | float) -> int | float:
+        if isinstance(value, int):
+            if not -self.max_integer < value < self.max_integer:
+                raise _refused("expected an integer that peers accept, got one with too many digits", Cause.BAD_NUMBER)
+            return int.__int__(value)
+        if not -inf < value < inf:
+            raise _refused(f"expected a number that JSON can express, got {value!r}", Cause.BAD_NUMBER)
+        return float.__float__(value)
 
     def _check_depth(self, depth: int) -> None:
         if depth > self.max_depth:
@@ -148,18 +147,18 @@ def restore(data: list[object], attachments: Sequence[bytes]) -> None:
 
     An object with `_placeholder` exactly true is a placeholder, whatever else it holds. One attachment may be named twice, or never.
 
-    Raises `PlaceholderError` where a placeholder's ``num`` is not the number of an attachment: a whole number, since 0.5 names nothing, and not negative,
-    since Python would count from the end.
-    Reference: socket.io-protocol revision 5, "Packet encoding".
+    Raises `PlaceholderError` where a placeholder's ``num`` is not the number of an attachment: a whole number, since 0.5 names nothing, and not
+    negative, since Python would count from the end. Reference: socket.io-protocol revision 5, "Packet encoding".
     """
     # Not recursive: how deep the data is was decided by a limit that the caller may have raised beyond what the interpreter's stack can follow.
-    waiting: list[list[object] | dict[str, object]] = [data]
+    waiting: list[object] = [data]
     while waiting:
         container = waiting.pop()
-        for key, value in enumerate(container) if isinstance(container, list) else container.items():
+        items = enumerate(container) if isinstance(container, list) else cast("dict[str, object]", container).items()
+        for key, value in items:
             if isinstance(value, dict) and value.get(PLACEHOLDER) is True:
-                container[key] = _attachment(value.get("num"), attachments)  # type: ignore[call-overload]  # a list's index or a dict's key
-            elif isinstance(value, list | dict):
+                container[key] = _attachment(value.get("num"), attachments)  # type: ignore[index]  # key belongs to container
+            elif isinstance(value, dict | list):
                 waiting.append(value)
 
 

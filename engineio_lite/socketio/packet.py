@@ -2,19 +2,20 @@
 
     packet = type [ count "-" ] [ namespace [ "," ] ] [ ack-id ] [ json ]
 
-A packet is one text message, followed, if it has attachments, by as many binary messages as its `count` says. What each type may hold is written down once,
-in `_GRAMMAR`, and both directions read it there.
+A packet is one text message, followed, if it has attachments, by as many binary messages as its `count` says. What each type may hold is written
+down once, in `_GRAMMAR`, and both directions read it there.
 
-The encoder writes one canonical form: no `/` for the main namespace, always a comma after another one, compact JSON, the binary type exactly where bytes
-are. It refuses what a peer would misread. The decoder accepts what the grammar accepts. Where the references are more generous it follows neither: they
-disagree with each other (a blank before the JSON is an ack id 0 to one of them and nothing to the other), and a packet that two readers understand
-differently is an error to both sides' advantage.
+The encoder writes one canonical form: no `/` for the main namespace, always a comma after another one, compact JSON, the binary type exactly where
+bytes are. It refuses what a peer would misread. The decoder accepts what the grammar accepts. Where the references are more generous it follows
+neither: they disagree with each other (a blank before the JSON is an ack id 0 to one of them and nothing to the other), and a packet that two
+readers understand differently is an error to both sides' advantage.
 
 The only state here is that of a packet whose attachments are still coming, and it belongs to the message stream, not to a transport: attachments may
 follow over another one. After an error nothing is awaited any more.
 
-Two faults are told apart from the rest by when they can be seen: a placeholder that names no attachment shows when the last attachment has come, so its
-offset is the index of that message; and whatever is wrong with numbers or nesting is a property of the whole JSON, so its offset is where the JSON starts.
+Two faults are told apart from the rest by when they can be seen: a placeholder that names no attachment shows when the last attachment has come, so
+its offset is the index of that message; and whatever is wrong with numbers or nesting is a property of the whole JSON, so its offset is where the
+JSON starts.
 
 Reference: socket.io-protocol revision 5, "Packet encoding".
 """
@@ -122,8 +123,8 @@ _DIGITS: Final = re.compile(r"[0-9]*+")
 class Decoder:
     """Decode one stream of Socket.IO messages: the data of Engine.IO message packets, in the order in which they came.
 
-    `limits` bounds what one packet may hold (`max_attachments`, `max_attachment_bytes`, `max_depth`, `max_integer_digits`). `lenient` lets reserved event
-    names pass, for looking at captures.
+    `limits` bounds what one packet may hold (`max_attachments`, `max_attachment_bytes`, `max_depth`, `max_integer_digits`). `lenient` lets reserved
+    event names pass, for looking at captures.
     """
 
     __slots__ = ("_attachments", "_awaited", "_header", "_lenient", "_limits", "_room", "_short")
@@ -150,12 +151,12 @@ class Decoder:
     def feed(self, message: str | bytes) -> Packet | None:
         """Take one message; return the packet that it completes, or None while attachments are missing.
 
-        Raises `DecodeError` with one of the codes that protocol and limits give; its offset counts code points from the start of the message, or is the
-        index of the message within the packet for faults of attachments. The decoder then waits for a new packet.
-        Reference: socket.io-protocol revision 5, "Packet encoding".
+        Raises `DecodeError` with one of the codes that protocol and limits give; its offset counts code points from the start of the message, or is
+        the index of the message within the packet for faults of attachments. The decoder then waits for a new packet. Reference: socket.io-protocol
+        revision 5, "Packet encoding".
         """
-        # Nearly everything is a plain event in the main namespace that wants no answer. It passes here, in one step; whatever has anything unusual about
-        # it, a fault included, falls through to the long way, which looks again from the start.
+        # Nearly everything is a plain event in the main namespace that wants no answer. It passes here, in one step; whatever has anything unusual
+        # about it, a fault included, falls through to the long way, which looks again from the start.
         if self._header is None and type(message) is str and message[:2] == "2[":
             text = message[1:]
             try:
@@ -344,12 +345,12 @@ def _error(message: str, code: Cause, offset: int, source: str | bytes) -> Decod
 def encode(packet: Packet, *, limits: Limits = DEFAULT_LIMITS) -> list[str | bytes]:
     """Encode one packet as the messages that carry it: the text, then its attachments in order.
 
-    Bytes-like values at any depth of an event's or an acknowledgement's data become attachments. Nothing of the caller's is changed, and lists and tuples
-    are both arrays.
+    Bytes-like values at any depth of an event's or an acknowledgement's data become attachments. Nothing of the caller's is changed, and lists and
+    tuples are both arrays.
 
-    Raises `LocalProtocolError` for what cannot be sent or would be misread: cause ``bad-message`` (wrong type, payload, id or value), ``bad-namespace``,
-    ``bad-event-name``, ``reserved-event``, ``missing-payload``, ``unexpected-payload``, ``missing-ack-id``, ``unexpected-ack-id``, ``ack-id-range``,
-    ``unexpected-binary``, ``too-many-attachments``, ``bad-placeholder``, ``bad-number``, ``too-deep``.
+    Raises `LocalProtocolError` for what cannot be sent or would be misread: cause ``bad-message`` (wrong type, payload, id or value),
+    ``bad-namespace``, ``bad-event-name``, ``reserved-event``, ``missing-payload``, ``unexpected-payload``, ``missing-ack-id``,
+    ``unexpected-ack-id``, ``ack-id-range``, ``unexpected-binary``, ``too-many-attachments``, ``bad-placeholder``, ``bad-number``, ``too-deep``.
     Reference: socket.io-protocol revision 5, "Packet encoding".
     """
     shape = _check(packet)
@@ -364,7 +365,9 @@ def encode(packet: Packet, *, limits: Limits = DEFAULT_LIMITS) -> list[str | byt
         return [shape.digit + _prefix(packet) + text]
     binary_type = _BINARY.get(packet.type)
     if binary_type is None:
-        raise _refused(f"expected no bytes in a packet of type {packet.type}: only an event or an acknowledgement has attachments", Cause.UNEXPECTED_BINARY)
+        raise _refused(
+            f"expected no bytes in a packet of type {packet.type}: only an event or an acknowledgement has attachments", Cause.UNEXPECTED_BINARY
+        )
     if len(attachments) > limits.max_attachments:
         raise _refused(f"expected at most {limits.max_attachments} attachments, got {len(attachments)}", Cause.TOO_MANY_ATTACHMENTS)
     return [f"{_GRAMMAR[binary_type].digit}{len(attachments)}-{_prefix(packet)}{text}", *attachments]
@@ -422,10 +425,10 @@ def _check_ack_id(packet: Packet, shape: _Shape) -> None:
         raise _refused(f"expected an ack id from 0 to {MAX_ACK_ID}", Cause.ACK_ID_RANGE)
 
 
-def _check_namespace(namespace: str) -> None:
+def _check_namespace(namespace: object) -> None:
     # A comma would end the name early. A question mark begins a query for one reference and belongs to the name for the other.
     if not isinstance(namespace, str) or not namespace.startswith("/") or "," in namespace or "?" in namespace:
-        raise _refused(f"expected a namespace that starts with '/' and has neither ',' nor '?', got {elide(str(namespace))}", Cause.BAD_NAMESPACE)
+        raise _refused(f"expected a namespace that starts with '/' and has neither ',' nor '?', got {elide(repr(namespace))}", Cause.BAD_NAMESPACE)
     try:
         namespace.encode()
     except UnicodeEncodeError:
