@@ -3,10 +3,11 @@
  *
  *   node client.cjs '{"url": "http://127.0.0.1:1234", "options": {"transports": ["polling"]}, "script": [["call", "echo", 1], ["until", "number", 3]]}'
  *
- * The url may name a namespace. Steps of the script, in order: ["emit", name, args...]; ["call", name, args...] waits for the acknowledgement;
- * ["until", name, n] waits until n events of that name have come since the start; ["upgraded"] waits for the WebSocket. Every line of standard output
- * is one JSON array: ["connect", transport], ["connect_error", message, data], ["event", name, ...args], ["ack", ...args], ["upgrade", transport],
- * ["disconnect", reason], and at the end ["done"]. It gives up after `timeout` milliseconds (10 000) with exit code 1.
+ * The url may name a namespace. Steps of the script, in order: ["emit", name, args...]; ["count", n] emits "count" 0 to n-1 in one burst;
+ * ["call", name, args...] waits for the acknowledgement; ["until", name, n] waits until n events of that name have come since the start; ["upgraded"]
+ * waits for the WebSocket. Every line of standard output is one JSON array: ["connect", transport], ["connect_error", message, data],
+ * ["event", name, ...args], ["ack", ...args], ["upgrade", transport], ["disconnect", reason], and after the last step ["done"]. It gives up after
+ * `timeout` milliseconds (10 000) with exit code 1.
  */
 "use strict";
 
@@ -31,6 +32,7 @@ async function until(condition) {
 async function run() {
   for (const [verb, ...rest] of script) {
     if (verb === "emit") socket.emit(...rest);
+    else if (verb === "count") for (let i = 0; i < rest[0]; i++) socket.emit("count", i);
     else if (verb === "call") say("ack", ...(await new Promise((resolve) => socket.emit(...rest, (...args) => resolve(args)))));
     else if (verb === "until") await until(() => (seen.get(rest[0]) ?? 0) >= rest[1]);
     else if (verb === "upgraded") await until(() => socket.io.engine.transport.name === "websocket");

@@ -44,6 +44,24 @@ def test_node_client_gets_its_echo_and_the_flood(any_peer: Peer, transports: lis
     assert lines[-2:] == [["done"], ["disconnect", "io client disconnect"]]
 
 
+# Not over polling alone: python-engineio answers 200 to a POST of more than 16 packets and drops them, and this client sends such.
+@pytest.mark.parametrize("transports", TRANSPORTS[1:], ids="+".join)
+@pytest.mark.usefixtures("node_client")
+def test_both_directions_at_once_keep_their_order(any_peer: Peer, transports: list[str]) -> None:
+    lines = run_client(
+        any_peer.url, [["emit", "stream", 2000], ["count", 2000], ["until", "number", 2000], ["call", "report"]], transports=transports
+    )
+    assert [line[2] for line in lines if line[:2] == ["event", "number"]] == list(range(2000))
+    assert ["ack", {"received": 2000, "inOrder": True, "last": 1999}] in lines
+
+
+@pytest.mark.usefixtures("node_client")
+def test_the_server_asks_too(any_peer: Peer) -> None:
+    lines = run_client(any_peer.url, [["emit", "askme", 1, "two"], ["until", "question", 1], ["call", "transport"]], transports=["websocket"])
+    assert ["event", "question", 1, "two"] in [line[:4] for line in lines]
+    assert ["ack", "websocket"] in lines
+
+
 @pytest.mark.usefixtures("node_client")
 def test_the_admin_namespace_wants_its_word(any_peer: Peer) -> None:
     refused = run_client(f"{any_peer.url}/admin", [], auth={"token": "guess"})
