@@ -117,6 +117,9 @@ class Cause(StrEnum):
     RECEIVE_BUFFER_FULL = "receive-buffer-full"
     CLOSED = "closed"
 
+    # --- A fault of this library.
+    INTERNAL_ERROR = "internal-error"
+
 
 FIXES: Mapping[Cause, str] = MappingProxyType(
     {
@@ -163,6 +166,7 @@ FIXES: Mapping[Cause, str] = MappingProxyType(
         Cause.SEPARATOR_IN_TEXT: "text with U+001E cannot travel by polling: escape it (JSON does), or use transports=('websocket',)",
         Cause.PAYLOAD_TOO_LARGE: "send smaller messages, or raise maxHttpBufferSize / max_http_buffer_size on the server",
         Cause.SEND_BUFFER_FULL: "wait until the buffer has drained, or raise limits.max_buffered",
+        Cause.INTERNAL_ERROR: "please report it, with the traceback",
         Cause.RECEIVE_BUFFER_FULL: "iterate over the events while calls are pending, or raise limits.max_queued_events",
     }
 )

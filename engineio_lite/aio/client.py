@@ -1,0 +1,275 @@
+"""What the two clients have in common: opening, the upgrade, the end.
+
+A client owns one connection, its driver and its network, from `open` to `close`, once. It is made by `connect` or `connect_socketio`, which give something that
+can be awaited or entered with ``async with``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Generator, Mapping, Sequence
+from ssl import SSLContext
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+import aiohttp
+import msgspec
+
+from engineio_lite.aio.driver import Driver, Machine
+from engineio_lite.aio.network import Network
+from engineio_lite.aio.stream import Stream
+from engineio_lite.capture.recorder import RecordedConnection, Recorder
+from engineio_lite.causes import Cause
+from engineio_lite.connection import EngineIOConnection
+from engineio_lite.events import Closed, Opened, PollingStuck, UpgradeFailed, Upgraded
+from engineio_lite.exceptions import ConnectionClosed, EngineIOError
+from engineio_lite.handshake import Handshake
+from engineio_lite.inputs import Close, Connect
+from engineio_lite.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
+from engineio_lite.socketio.connection import Engine
+from engineio_lite.state import CloseReason, Transport, UpgradeState
+
+logger = logging.getLogger("engineio_lite")
+
+Item = TypeVar("Item")
+
+_BY_US = frozenset({CloseReason.CLIENT_CLOSE, CloseReason.CLIENT_DISCONNECT})
+_CAUSES = {CloseReason.SERVER_CLOSE: Cause.SERVER_CLOSED, CloseReason.SERVER_DISCONNECT: Cause.SERVER_DISCONNECTED}
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What both kinds of connection take; see `connect` for the meaning of each."""
+
+    transports: Sequence[str] = (Transport.POLLING, Transport.WEBSOCKET)
+    headers: Mapping[str, str] | None = None
+    cookies: Mapping[str, str] | None = None
+    proxy: str | None = None
+    ssl: SSLContext | bool = True
+    trust_env: bool = False
+    session: aiohttp.ClientSession | None = None
+    limits: Limits = DEFAULT_LIMITS
+    timeouts: Timeouts = DEFAULT_TIMEOUTS
+    recorder: Recorder | None = None
+
+    def engine(self, url: str, default_path: str) -> Engine:
+        """A fresh Engine.IO connection, recorded if that is wanted."""
+        connection = EngineIOConnection(
+            url, transports=self.transports, limits=self.limits, timeouts=self.timeouts, token=secrets.token_hex(4), default_path=default_path
+        )
+        return RecordedConnection(connection, self.recorder) if self.recorder is not None else connection
+
+    def network(self) -> Network:
+        """A fresh network."""
+        return Network(
+            limits=self.limits,
+            timeouts=self.timeouts,
+            headers=self.headers,
+            cookies=self.cookies,
+            proxy=self.proxy,
+            ssl=self.ssl,
+            trust_env=self.trust_env,
+            session=self.session,
+        )
+
+
+class Client(Generic[Item]):
+    """One connection and what it takes to run it; the base of `EngineIOClient` and `SocketIOClient`."""
+
+    def __init__(self, machine: Machine, engine: Engine, options: Options) -> None:
+        self._machine = machine
+        self._engine = engine
+        self._options = options
+        self._stream: Stream[Item] = Stream(options.limits.max_queued_events)
+        self._loop = asyncio.get_running_loop()
+        self._opened: asyncio.Future[None] = self._loop.create_future()
+        self._upgrade_over: asyncio.Future[None] = self._loop.create_future()
+        self._closed: asyncio.Future[Closed] = self._loop.create_future()
+        self._upgrade_error: EngineIOError | None = None
+        self._driver = Driver(machine, options.network(), self)
+
+    # ------------------------------------------------------------------------------------------------------------------------- what is known
+
+    @property
+    def transport(self) -> Transport | None:
+        """How packets travel now."""
+        return self._engine.transport
+
+    @property
+    def handshake(self) -> Handshake | None:
+        """The server's open packet; its `sid` is a secret."""
+        return self._engine.handshake
+
+    @property
+    def closed(self) -> Closed | None:
+        """How the connection ended, with the evidence; None while it has not."""
+        return self._closed.result() if self._closed.done() else None
+
+    @property
+    def upgrade_error(self) -> EngineIOError | None:
+        """Why the upgrade to a WebSocket failed, if it did; the connection goes on by polling."""
+        return self._upgrade_error
+
+    async def wait_upgraded(self) -> bool:
+        """Return once the upgrade is over: True if packets travel by WebSocket now, False if they stay on polling. Safe to cancel."""
+        if self._upgrade_pending():
+            await asyncio.shield(self._upgrade_over)
+        return self.transport is Transport.WEBSOCKET
+
+    def _upgrade_pending(self) -> bool:
+        handshake = self._engine.handshake
+        wanted = Transport.WEBSOCKET in self._options.transports and handshake is not None and Transport.WEBSOCKET in handshake.upgrades
+        return wanted and not self._upgrade_over.done() and self._engine.upgrade_state is not UpgradeState.DONE
+
+    # ------------------------------------------------------------------------------------------------------------------- the sink of the driver
+
+    @property
+    def full(self) -> bool:
+        """Whether the driver should read no more for now."""
+        return self._stream.full
+
+    async def wait_room(self) -> None:
+        """Wait until it should read again."""
+        await self._stream.wait_room()
+
+    def deliver(self, event: Any) -> None:
+        """Take one event from the driver."""
+        match event:
+            case Upgraded():
+                _resolve(self._upgrade_over)
+            case UpgradeFailed(error):
+                self._upgrade_error = error
+                _resolve(self._upgrade_over)
+                logger.info("upgrade failed, going on by polling: %s", error)
+            case PollingStuck(polls):
+                logger.info("the server answered %d polls with nothing, repairing", polls)
+            case Closed():
+                self._end(event)
+            case Opened():
+                logger.debug("session open by %s", event.transport)
+            case _:
+                logger.debug("%r", type(event).__name__)
+
+    def _end(self, closed: Closed) -> None:
+        if self._closed.done():
+            return
+        self._closed.set_result(closed)
+        _resolve(self._upgrade_over)
+        error = self._error()
+        self._stream.finish(error)
+        if not self._opened.done():
+            self._opened.set_exception(error)
+            self._opened.exception()  # seen: a client that nobody opens any more has nobody to tell
+
+    def _error(self) -> EngineIOError:
+        """What to raise where the connection is needed and closed."""
+        closed = self._closed.result()
+        if closed.error is not None:
+            return closed.error
+        how = "by this side" if closed.reason in _BY_US else "by the server"
+        cause = _CAUSES.get(closed.reason, Cause.CLOSED)
+        return ConnectionClosed(f"the connection was closed {how}: {closed.reason}", reason=closed.reason, cause=cause)
+
+    def _raise_if_closed(self) -> None:
+        if self._closed.done():
+            raise self._error().with_traceback(None)
+
+    async def _process(self, input: Any) -> None:
+        """Pass one wish through the door and write what comes of it; first wait until there is room for more."""
+        self._raise_if_closed()
+        await self._driver.wait_writable()
+        self._raise_if_closed()
+        self._driver.process(input)
+        await self._driver.flush()
+        self._raise_if_closed()
+
+    # ------------------------------------------------------------------------------------------------------------------------ receiving, ending
+
+    async def receive(self) -> Item:
+        """Return the next one, in wire order.
+
+        Raises what ended the connection once everything that came before is taken: an `EngineIOError`, or `ConnectionClosed` after an orderly close. Safe to
+        cancel: nothing is lost.
+        """
+        return await self._stream.get()
+
+    def __aiter__(self) -> Client[Item]:
+        return self
+
+    async def __anext__(self) -> Item:
+        try:
+            return await self._stream.get()
+        except ConnectionClosed as end:
+            # Iteration ends quietly where we ended the connection, and only there: a server that leaves may have left something unsaid.
+            if end.reason in _BY_US:
+                raise StopAsyncIteration from None
+            raise
+
+    async def open(self, *first: Any) -> None:
+        """Open the connection; `first` inputs go through the door before it opens. Raises what went wrong; then nothing is left running."""
+        try:
+            for input in (*first, Connect()):
+                self._driver.process(input)
+            await asyncio.shield(self._opened)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Leave: what waits is sent, the server is told, and everything that was opened is closed.
+
+        Takes at most ``timeouts.close`` seconds for telling and as long again for a WebSocket's closing handshake. Calling it twice, or from several tasks, is
+        harmless. If it is cancelled, everything is still closed, at once and without telling.
+        """
+        try:
+            self._driver.process(Close())
+            await self._driver.flush()
+            async with asyncio.timeout(2 * self._options.timeouts.close):
+                await asyncio.shield(self._closed)
+                await self._driver.wait_quiet()
+        except TimeoutError:
+            logger.warning("the connection was not left in an orderly way within its time")
+        finally:
+            await self._driver.shut_down()
+            if not self._closed.done():
+                self._end(Closed(CloseReason.CLIENT_CLOSE, None))
+
+    async def __aenter__(self) -> Client[Item]:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        await self.close()
+
+
+ClientType = TypeVar("ClientType", bound=Client[Any])
+
+
+class Opening(Generic[ClientType]):
+    """A connection to be opened: ``async with`` it, or ``await`` it and close the client yourself."""
+
+    def __init__(self, make: Callable[[], ClientType], first: Callable[[], Sequence[Any]] = tuple) -> None:
+        self._make = make
+        self._first = first
+        self._client: ClientType | None = None
+
+    async def _open(self) -> ClientType:
+        client = self._make()
+        await client.open(*self._first())
+        return client
+
+    def __await__(self) -> Generator[Any, None, ClientType]:
+        return self._open().__await__()
+
+    async def __aenter__(self) -> ClientType:
+        self._client = await self._open()
+        return self._client
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        if self._client is not None:
+            await self._client.close()
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

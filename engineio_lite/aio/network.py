@@ -1,0 +1,210 @@
+"""HTTP and WebSocket over aiohttp: one command in, one input out.
+
+The module knows aiohttp and nothing of the order of things. It keeps the promises that the core cannot keep by itself:
+
+- One set of headers, cookies, proxy, TLS and environment for GET, POST and WebSocket alike.
+- A POST has a length and the type ``text/plain;charset=UTF-8``: Node ends the session for another type, and a Python server acknowledges a chunked body and loses it.
+- No request is ever sent twice. aiohttp repeats a GET whose connection broke before the answer; the first one may have taken messages away with it.
+- Connections are not kept idle for as long as Node keeps them (5 s), or a request would now and then meet one that is just closing.
+- No redirect is followed: it would silently move a session, or turn a POST into a GET. It is reported.
+- A session that the caller passes in is never changed and never closed: its connections, cookies and defaults are shared by a session of our own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from ssl import SSLContext
+from typing import Final
+
+import aiohttp
+from aiohttp import ClientTimeout, WSMsgType
+
+import engineio_lite
+from engineio_lite.aio.errors import explain_exception
+from engineio_lite.causes import Cause
+from engineio_lite.commands import OpenWebSocket, Poll, Post
+from engineio_lite.inputs import Headers, RequestFailed, ResponseReceived, WebSocketClosed, WebSocketFailed, WebSocketRefused
+from engineio_lite.limits import Limits, Timeouts
+
+KEEPALIVE: Final = 4.0
+"""Seconds for which an idle connection may be used again; Node closes it after 5."""
+
+MAX_REFUSAL: Final = 64 * 1024
+"""Bytes read of the body of a refused WebSocket handshake."""
+
+_NO_CODE = (0, 1005)
+"""What aiohttp reports for a close frame without a code, and what the standard calls it."""
+
+
+class _UpgradeRefused(aiohttp.ClientError):
+    """The answer to a WebSocket handshake was not 101; carries it to where it is wanted, past code that would drop its body."""
+
+    def __init__(self, status: int, headers: Headers, body: bytes) -> None:
+        super().__init__(f"HTTP {status}")
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+
+class _NotRepeated(aiohttp.ClientError):
+    """Wraps an error after which aiohttp would send an idempotent request again."""
+
+
+async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Send a request once, and keep the body of a refused WebSocket handshake; a middleware, aiohttp's own way to stand around every request."""
+    try:
+        response = await handler(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        if isinstance(error, aiohttp.ClientConnectorError):
+            raise  # nothing was sent, and aiohttp does not repeat it
+        raise _NotRepeated from error
+    if request.headers.get("Upgrade") == "websocket" and response.status != 101:
+        body = await response.content.read(MAX_REFUSAL)
+        response.close()
+        raise _UpgradeRefused(response.status, _pairs(response), body)
+    return response
+
+
+def _pairs(response: aiohttp.ClientResponse) -> Headers:
+    return tuple(response.headers.items())
+
+
+def default_user_agent() -> str:
+    """What we say we are: the library and its version, and nothing else."""
+    return f"engineio-lite/{engineio_lite.__version__}"
+
+
+class Network:
+    """The HTTP side of one connection; `close` ends whatever of it is ours."""
+
+    def __init__(
+        self,
+        *,
+        limits: Limits,
+        timeouts: Timeouts,
+        headers: Mapping[str, str] | None = None,
+        cookies: Mapping[str, str] | None = None,
+        proxy: str | None = None,
+        ssl: SSLContext | bool = True,
+        trust_env: bool = False,
+        session: aiohttp.ClientSession | None = None,
+    ) -> None:
+        self._limits = limits
+        self._proxy = proxy
+        self._ssl = ssl
+        self._headers = {"User-Agent": default_user_agent()}
+        if session is not None:
+            self._headers.update(session.headers)
+        self._headers.update(headers or {})
+        if cookies:
+            # As a header, and not in the jar: the jar may be the caller's. aiohttp adds the jar's cookies to these.
+            self._headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
+        self._close_timeout = timeouts.close
+        self._session = self._own_session(timeouts, trust_env, session)
+
+    @staticmethod
+    def _own_session(timeouts: Timeouts, trust_env: bool, session: aiohttp.ClientSession | None) -> aiohttp.ClientSession:
+        # The core has a deadline for every stage; only the making of a connection is timed here, so that it can be told from a slow answer.
+        timeout = ClientTimeout(total=None, connect=timeouts.connect, sock_connect=timeouts.connect)
+        if session is None:
+            return aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(keepalive_timeout=KEEPALIVE),
+                # Cookies of servers that are reached by address count as well: that is what loopback and many internal balancers are.
+                cookie_jar=aiohttp.CookieJar(unsafe=True),
+                timeout=timeout,
+                trust_env=trust_env,
+                middlewares=(_once,),
+            )
+        return aiohttp.ClientSession(
+            connector=session.connector,
+            connector_owner=False,
+            cookie_jar=session.cookie_jar,
+            auth=session.auth,
+            timeout=timeout,
+            trust_env=trust_env or session.trust_env,
+            trace_configs=list(session.trace_configs),
+            # aiohttp shows neither its middlewares nor its default proxy; losing the caller's would be worse than reading them here.
+            middlewares=(*getattr(session, "_middlewares", ()), _once),
+            proxy=getattr(session, "_default_proxy", None),
+        )
+
+    async def request(self, command: Poll | Post) -> ResponseReceived | RequestFailed:
+        """Send one request and read its whole answer; raises nothing but `asyncio.CancelledError`, which closes the connection it used."""
+        try:
+            if isinstance(command, Poll):
+                pending = self._session.get(command.url, headers=self._headers, proxy=self._proxy, ssl=self._ssl, allow_redirects=False)
+            else:
+                headers = {**self._headers, "Content-Type": "text/plain;charset=UTF-8"}
+                pending = self._session.post(
+                    command.url, data=command.body, headers=headers, proxy=self._proxy, ssl=self._ssl, allow_redirects=False
+                )
+            async with pending as response:
+                body = await self._read(response)
+                if body is None:
+                    detail = f"the answer is larger than the limit of {self._limits.max_body} bytes"
+                    return RequestFailed(command.request, Cause.RESPONSE_TOO_LARGE, detail)
+                return ResponseReceived(command.request, response.status, _pairs(response), body)
+        except Exception as error:  # whatever a server or a proxy made aiohttp raise: it is named, and ends the session
+            cause, detail = explain_exception(_unwrap(error))
+            return RequestFailed(command.request, cause, detail)
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes | None:
+        """The decompressed body; None once it is larger than the limit, whatever its headers announced."""
+        chunks = []
+        size = 0
+        async for chunk in response.content.iter_any():
+            size += len(chunk)
+            if size > self._limits.max_body:
+                return None
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    async def open_websocket(self, command: OpenWebSocket) -> aiohttp.ClientWebSocketResponse | WebSocketRefused | WebSocketFailed:
+        """Open a WebSocket, or say why not; raises nothing but `asyncio.CancelledError`."""
+        try:
+            return await self._session.ws_connect(
+                command.url,
+                headers=self._headers,
+                proxy=self._proxy,
+                ssl=self._ssl,
+                max_msg_size=self._limits.max_frame,
+                timeout=aiohttp.ClientWSTimeout(ws_close=self._close_timeout),
+                # The Close frame is ours to answer, in order, after what came before it.
+                autoclose=True,
+            )
+        except _UpgradeRefused as refused:
+            return WebSocketRefused(command.socket, refused.status, refused.headers, refused.body)
+        except aiohttp.WSServerHandshakeError as error:
+            # 101, but not the answer that RFC 6455 asks for.
+            return WebSocketFailed(command.socket, Cause.WEBSOCKET_PROTOCOL_ERROR, f"the answer 101 is no WebSocket handshake: {error.message}")
+        except Exception as error:
+            return WebSocketFailed(command.socket, *explain_exception(_unwrap(error)))
+
+    async def close(self) -> None:
+        """Close what is ours."""
+        await self._session.close()
+
+
+def websocket_ended(number: int, socket: aiohttp.ClientWebSocketResponse, message: aiohttp.WSMessage) -> WebSocketClosed | WebSocketFailed:
+    """Say how socket number `number` ended, from the last message that aiohttp gave."""
+    if message.type is WSMsgType.CLOSE:
+        code = int(message.data or 0)
+        return WebSocketClosed(number, None if code in _NO_CODE else code, message.extra or "")
+    if message.type is WSMsgType.ERROR:
+        return _websocket_error(number, message.data)
+    # The connection ended without a close frame, which the standard calls 1006.
+    return WebSocketClosed(number, socket.close_code if socket.close_code not in (None, 1000) else 1006)
+
+
+def _websocket_error(number: int, error: object) -> WebSocketFailed:
+    if isinstance(error, aiohttp.WebSocketError):
+        causes = {1007: Cause.BAD_UTF8, 1009: Cause.RESPONSE_TOO_LARGE}
+        cause = causes.get(int(error.code), Cause.WEBSOCKET_PROTOCOL_ERROR)
+        return WebSocketFailed(number, cause, f"what came is no WebSocket frame: {error} ({int(error.code)})")
+    shown = error if isinstance(error, BaseException) else asyncio.CancelledError("closed")
+    return WebSocketFailed(number, *explain_exception(shown))
+
+
+def _unwrap(error: BaseException) -> BaseException:
+    return error.__cause__ if isinstance(error, _NotRepeated) and error.__cause__ is not None else error

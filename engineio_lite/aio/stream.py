@@ -1,0 +1,75 @@
+"""A bounded queue between the driver, which must never wait to deliver, and an application that takes things one by one.
+
+asyncio's own queue waits on the side of the writer, which here is a plain function; and an unbounded one would make a slow application a memory leak. So the
+writer always succeeds and *asks first*: once `limit` things wait it stops reading until half of them are taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Stream(Generic[Item]):
+    """Things in order, then an end."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._items: deque[Item] = deque()
+        self._end: BaseException | None = None
+        self._arrival: asyncio.Future[None] | None = None
+        self._room: asyncio.Future[None] | None = None
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @property
+    def full(self) -> bool:
+        """Whether the limit is reached."""
+        return len(self._items) >= self._limit
+
+    def put(self, item: Item) -> None:
+        """Add one thing; what comes after the end is dropped."""
+        if self._end is None:
+            self._items.append(item)
+            _wake(self._arrival)
+
+    def finish(self, end: BaseException) -> None:
+        """End the stream: once everything is taken, `get` raises `end`."""
+        if self._end is None:
+            self._end = end
+            _wake(self._arrival)
+            _wake(self._room)
+
+    async def get(self) -> Item:
+        """Take the next thing; raises the end when there are no more. Safe to cancel: nothing is lost."""
+        while not self._items:
+            if self._end is not None:
+                raise self._end.with_traceback(None)
+            if self._arrival is None or self._arrival.done():
+                self._arrival = asyncio.get_running_loop().create_future()
+            # Shielded, because several may wait for the same arrival and one may be cancelled.
+            await asyncio.shield(self._arrival)
+        item = self._items.popleft()
+        if self._room is not None and 2 * len(self._items) <= self._limit:
+            _wake(self._room)
+        return item
+
+    async def wait_room(self) -> None:
+        """Return once no more than half of the limit waits, or the stream has ended. Safe to cancel."""
+        while self.full and self._end is None:
+            if self._room is None or self._room.done():
+                self._room = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._room)
+
+    def release(self) -> None:
+        """Let whoever waits for room look again: the reason for holding back may be gone."""
+        _wake(self._room)
+
+
+def _wake(future: asyncio.Future[None] | None) -> None:
+    if future is not None and not future.done():
+        future.set_result(None)

@@ -1,0 +1,151 @@
+"""`engineio-lite demo`: the main job, end to end, with nothing to choose and no network.
+
+A real python-socketio server is started on loopback; a chat answer is asked of it and streamed as it comes; then what crossed the wire is shown: the handshake
+with its ``sid``, the POST that carries the auth payload, the probe, the upgrade, the heartbeat, the events. The command checks that each of these was there and
+says so; if one is missing it exits with 1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import sys
+from collections.abc import Sequence
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from engineio_lite.capture import Recorder, Row, timeline
+from engineio_lite.capture.timeline import DOWN, UP
+from engineio_lite.cli._console import FOUND, USAGE, fail, readable_errors
+
+PING_INTERVAL = 1
+"""Seconds between the server's pings: short, so that one comes while the answer streams. Whole, because python-engineio truncates what it announces."""
+
+PACE = 0.04
+"""Seconds between two pieces of the answer: a model's speed, and some three seconds in all."""
+
+_ALIKE_SHOWN = 2
+"""Of a run of events alike so many are shown at each end; the rest is counted."""
+
+
+@click.command()
+@click.option("--question", default="Tell me a joke", show_default=True, help="What to ask.")
+@click.option("--all", "show_all", is_flag=True, help="Show every packet, also the long runs of events alike.")
+@click.option("--json", "as_json", is_flag=True, help="Print the timeline as JSON, one packet a line, and nothing else.")
+@readable_errors
+def command(question: str, show_all: bool, as_json: bool) -> None:
+    """Stream an answer from a real server on this machine, then show what crossed the wire.
+
+    \b
+    Exit codes: 0 everything that should cross the wire did; 1 something is
+    missing; 2 the demo extra is not installed; 130 interrupted.
+    """
+    try:
+        import socketio  # noqa: F401  # the server needs it; better to know before anything is printed
+    except ImportError:
+        fail("the demo needs the demo extra", USAGE, "pip install 'engineio-lite[demo]'")
+    console = Console(highlight=False, stderr=as_json)
+    recorder = Recorder()
+    asyncio.run(_converse(question, recorder, console))
+    rows = timeline(recorder.records, secrets=True)  # the only secret here is a constant of the dialect, known to everyone
+    if as_json:
+        for row in rows:
+            sys.stdout.write(msgspec.json.encode(row).decode() + "\n")
+    else:
+        console.print()
+        console.print(_table(rows if show_all else _folded(rows)))
+    missing = [name for name, seen in _landmarks(rows) if not seen]
+    console.print(_verdict(rows))
+    if missing:
+        fail(f"not seen on the wire: {', '.join(missing)}", FOUND)
+
+
+async def _converse(question: str, recorder: Recorder, console: Console) -> None:
+    """Ask the loopback server and print the answer as it comes."""
+    from perplexity_labs import Citations, Finish, LabsClient, TextDelta, TextReset, loopback
+
+    async with loopback.serve(pace=PACE, ping_interval=PING_INTERVAL, ping_timeout=5) as server:
+        console.print(f"[dim]A python-socketio server runs at[/] {server.url} [dim]for as long as this takes. Asking it:[/]")
+        console.print(f"[bold]> {question}[/]\n")
+        sources: Sequence[object] = ()
+        async with LabsClient(server.url, recorder=recorder) as labs:
+            async for part in labs.stream(question):
+                match part:
+                    case TextDelta(text):
+                        console.print(text, end="", soft_wrap=True)
+                        console.file.flush()
+                    case TextReset(text):
+                        console.print(f"\n[dim](rewritten)[/]\n{text}", end="", soft_wrap=True)
+                    case Citations(items):
+                        sources = items
+                    case Finish():
+                        console.print("\n")
+            for number, source in enumerate(sources, 1):
+                console.print(f"[dim]\\[{number}] {source}[/]", soft_wrap=True)
+
+
+def _landmarks(rows: Sequence[Row]) -> list[tuple[str, bool]]:
+    """What the main job consists of, and whether it was on the wire."""
+
+    def seen(direction: str, packet: str, carrier: str = "") -> bool:
+        return any(row.direction == direction and row.packet.startswith(packet) and row.carrier.startswith(carrier) for row in rows)
+
+    return [
+        ("sid fetch", seen(DOWN, "0{", "GET")),
+        ("auth POST", seen(UP, '40{"jwt"', "POST")),
+        ("2probe", seen(UP, "2probe")),
+        ("3probe", seen(DOWN, "3probe")),
+        ("upgrade 5", seen(UP, "5", "WebSocket")),
+        ("ping 2", any(row.direction == DOWN and row.packet == "2" for row in rows)),
+        ("pong 3", any(row.direction == UP and row.packet == "3" for row in rows)),
+        ("events", seen(DOWN, "42[")),
+    ]
+
+
+def _verdict(rows: Sequence[Row]) -> Text:
+    line = Text()
+    for name, found in _landmarks(rows):
+        line.append("✓ " if found else "✗ ", style="green" if found else "bold red")
+        line.append(f"{name}   ", style="" if found else "bold red")
+    return line
+
+
+def _folded(rows: Sequence[Row]) -> list[Row]:
+    """The same with the middle of each run of events alike counted instead of shown."""
+    folded: list[Row] = []
+    for kind, group in itertools.groupby(rows, key=_kind):
+        run = list(group)
+        hidden = len(run) - 2 * _ALIKE_SHOWN
+        if kind is None or hidden <= 1:
+            folded.extend(run)
+        else:
+            middle = run[_ALIKE_SHOWN]
+            folded.extend(run[:_ALIKE_SHOWN])
+            folded.append(msgspec.structs.replace(middle, packet="⋮", meaning=f"… {hidden} more like it"))
+            folded.extend(run[-_ALIKE_SHOWN:])
+    return folded
+
+
+def _kind(row: Row) -> str | None:
+    """What makes rows alike: events of one name, one way, on one carrier."""
+    return f"{row.direction}{row.carrier}{row.meaning.partition(':')[0]}" if row.meaning.startswith("event") else None
+
+
+_ARROWS = {UP: ("──▶", "cyan"), DOWN: ("◀──", "magenta")}
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    table = Table(title="What crossed the wire", title_justify="left", title_style="bold", box=None, padding=(0, 1), pad_edge=False, expand=False)
+    table.add_column("seconds", justify="right", style="dim", no_wrap=True)
+    table.add_column("")
+    table.add_column("on", style="dim", no_wrap=True)
+    table.add_column("packet", no_wrap=True, overflow="ellipsis", max_width=44)
+    table.add_column("meaning", no_wrap=True, overflow="ellipsis")
+    for row in rows:
+        arrow, colour = _ARROWS.get(row.direction, ("───", "green"))
+        table.add_row(f"{row.at:.3f}", Text(arrow, style=colour), row.carrier, Text(row.packet, style=colour), Text(row.meaning))
+    return table

@@ -1,0 +1,482 @@
+"""Socket.IO on top of Engine.IO: the second machine, behind the same kind of door.
+
+`SocketIOConnection.process(input, now)` takes what an application can ask of a namespace and everything that Engine.IO takes, and returns the commands for the
+driver and the events for the application, so a driver cannot tell which of the two machines it drives. Inside, an Engine.IO connection does its work, and what
+it says is lifted: its commands pass through, its messages become packets and these become events, its end ends every namespace.
+
+The rules that matter here (Socket.IO protocol revision 5, and what servers were seen to do):
+
+- Nothing but CONNECT goes to a namespace before the server's answer: Node closes the whole connection otherwise.
+- Events may come before that answer. They are kept, delivered right after it, and dropped if it is a refusal.
+- A refused namespace does not touch the others. When the last one is gone, whoever ended it, the connection closes.
+- An attachment belongs to the header before it, whatever transport carries it; so packets are put together above the transport, and an upgrade may fall between.
+- Acknowledgement ids count from 0 in each namespace, as the reference client counts. Answers to unknown ids are ignored, visibly.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar, Protocol, TypeAlias
+
+import msgspec
+
+from engineio_lite.causes import Cause
+from engineio_lite.connection import EngineIOConnection
+from engineio_lite.connection import Output as EngineOutput
+from engineio_lite.events import Closed, MessageReceived, Opened
+from engineio_lite.exceptions import (
+    AckTimeout,
+    ConnectionClosed,
+    ConnectRefused,
+    DecodeError,
+    EngineIOError,
+    HandshakeError,
+    LocalProtocolError,
+    RemoteProtocolError,
+    TimedOut,
+    elide,
+)
+from engineio_lite.handshake import Handshake
+from engineio_lite.inputs import Close, Fail, SendMessages, TimePassed
+from engineio_lite.inputs import Input as EngineInput
+from engineio_lite.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
+from engineio_lite.socketio.packet import Decoder, encode
+from engineio_lite.socketio.events import (
+    CallAnswered,
+    CallFailed,
+    EventReceived,
+    NamespaceConnected,
+    NamespaceLeft,
+    NamespaceRefused,
+    PacketIgnored,
+    SocketIOEvent,
+)
+from engineio_lite.socketio.inputs import Acknowledge, Emit, Input, JoinNamespace, LeaveNamespace
+from engineio_lite.socketio.packet import Packet, PacketType
+from engineio_lite.state import NAMESPACE, CloseReason, NamespaceInput, NamespaceState, SessionState, Transport, UpgradeState
+
+Output: TypeAlias = EngineOutput | SocketIOEvent
+"""One thing that comes out of the door."""
+
+
+class Engine(Protocol):
+    """What is needed of the Engine.IO side: an `EngineIOConnection`, or something around one, such as a recorder."""
+
+    @property
+    def state(self) -> SessionState: ...
+    @property
+    def upgrade_state(self) -> UpgradeState: ...
+    @property
+    def transport(self) -> Transport | None: ...
+    @property
+    def handshake(self) -> Handshake | None: ...
+    @property
+    def deadline(self) -> float: ...
+    @property
+    def buffered(self) -> int: ...
+    @property
+    def buffered_packets(self) -> int: ...
+
+    def process(self, input: EngineInput, now: float) -> list[EngineOutput]: ...
+
+
+class _Namespace:
+    """What is remembered of one namespace."""
+
+    __slots__ = ("calls", "early", "name", "next_ack_id", "state", "unsent_connect")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.state = NamespaceState.DISCONNECTED
+        self.unsent_connect: str | bytes | None = None
+        self.early: list[EventReceived] = []
+        self.next_ack_id = 0
+        self.calls: dict[int, int] = {}
+        """Acknowledgement id -> call number."""
+
+    def step(self, input: NamespaceInput) -> bool:
+        following = NAMESPACE.get((self.state, input))
+        if following is not None:
+            self.state = following
+        return following is not None
+
+
+class _Call(msgspec.Struct, frozen=True):
+    """One event that waits for its acknowledgement."""
+
+    namespace: _Namespace
+    ack_id: int
+    name: str
+    timeout: float | None
+
+
+class SocketIOConnection:
+    """Socket.IO namespaces over one Engine.IO session, seen from the client; used once.
+
+    Takes what `EngineIOConnection` takes; an empty path means ``/socket.io/``. An `engine` may be passed instead of a URL.
+    """
+
+    def __init__(
+        self,
+        url: str = "",
+        *,
+        transports: Sequence[str] = (Transport.POLLING, Transport.WEBSOCKET),
+        limits: Limits = DEFAULT_LIMITS,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        token: str = "",
+        engine: Engine | None = None,
+    ) -> None:
+        if engine is None:
+            engine = EngineIOConnection(url, transports=transports, limits=limits, timeouts=timeouts, token=token, default_path="/socket.io/")
+        self.engine = engine
+        self._limits = limits
+        self._timeouts = timeouts
+        self._decoder = Decoder(limits=limits)
+        self._namespaces: dict[str, _Namespace] = {}
+        self._calls: dict[int, _Call] = {}
+        self._deadlines: list[tuple[float, int, int | str]] = []
+        """A heap of (instant, order, call number or namespace); what was answered meanwhile is skipped when its instant comes."""
+        self._order = 0
+        self._ending: tuple[CloseReason, EngineIOError | None] | None = None
+        self._fault: RemoteProtocolError | None = None
+        self._reactions: deque[EngineInput] = deque()
+        self._now = 0.0
+        self._out: list[Output] = []
+
+    # ------------------------------------------------------------------------------------------------------------------------------ the door
+
+    def process(self, input: Input, now: float) -> list[Output]:
+        """Take one input at the instant `now` (monotonic seconds) and return what follows from it, in order.
+
+        Raises `LocalProtocolError`, and nothing else, if the application asked for something illegal; then nothing has changed.
+        """
+        self._now = now
+        self._out = out = []
+        handler = self._HANDLERS.get(type(input))
+        if handler is not None:
+            handler(self, input)
+        else:
+            self._lift(self.engine.process(input, now))  # type: ignore[arg-type]  # what is left is an Engine.IO input
+        if self._reactions:
+            self._react()
+        return out
+
+    @property
+    def deadline(self) -> float:
+        """The instant at which `TimePassed` must be processed; infinity if there is none."""
+        engine = self.engine.deadline
+        return min(engine, self._deadlines[0][0]) if self._deadlines else engine
+
+    @property
+    def state(self) -> SessionState:
+        """The state of the Engine.IO session underneath."""
+        return self.engine.state
+
+    @property
+    def transport(self) -> Transport | None:
+        """How packets travel now; None before the session is open."""
+        return self.engine.transport
+
+    @property
+    def handshake(self) -> Handshake | None:
+        """The server's open packet; None before the session is open."""
+        return self.engine.handshake
+
+    @property
+    def upgrade_state(self) -> UpgradeState:
+        """Where the upgrade stands."""
+        return self.engine.upgrade_state
+
+    @property
+    def buffered(self) -> int:
+        """What waits to be sent, in bytes on the polling wire."""
+        return self.engine.buffered
+
+    @property
+    def buffered_packets(self) -> int:
+        """What waits to be sent, in Engine.IO packets."""
+        return self.engine.buffered_packets
+
+    def namespace_state(self, namespace: str) -> NamespaceState:
+        """Where `namespace` stands; a namespace never joined is disconnected."""
+        known = self._namespaces.get(namespace)
+        return known.state if known is not None else NamespaceState.DISCONNECTED
+
+    # ---------------------------------------------------------------------------------------------------------------- the application's wishes
+
+    def _join(self, wish: JoinNamespace) -> None:
+        if self.engine.state not in (SessionState.IDLE, SessionState.OPENING, SessionState.OPEN):
+            raise LocalProtocolError(f"a namespace can be joined until the session ends, it is {self.engine.state}", cause=Cause.NOT_OPEN)
+        namespace = self._namespaces.get(wish.namespace) or _Namespace(wish.namespace)
+        if (namespace.state, NamespaceInput.CONNECT) not in NAMESPACE:
+            raise LocalProtocolError(f"namespace {elide(wish.namespace)} is {namespace.state} already", cause=Cause.ALREADY_CONNECTED)
+        if len(self._namespaces) >= self._limits.max_namespaces and wish.namespace not in self._namespaces:
+            raise LocalProtocolError(f"{len(self._namespaces)} namespaces are joined already, the limit", cause=Cause.BAD_NAMESPACE)
+        data = msgspec.UNSET if wish.auth is None else dict(wish.auth)
+        (connect,) = encode(Packet(PacketType.CONNECT, data, wish.namespace), limits=self._limits)
+        outputs = self._send([connect]) if self.engine.state is SessionState.OPEN else []
+        namespace.unsent_connect = None if self.engine.state is SessionState.OPEN else connect
+        namespace.step(NamespaceInput.CONNECT)
+        self._namespaces[wish.namespace] = namespace
+        self._arm(self._timeouts.namespace, wish.namespace)
+        self._lift(outputs)
+
+    def _leave(self, wish: LeaveNamespace) -> None:
+        namespace = self._namespaces.get(wish.namespace)
+        if namespace is None or (namespace.state, NamespaceInput.DISCONNECT) not in NAMESPACE:
+            raise LocalProtocolError(f"namespace {elide(wish.namespace)} is not joined", cause=Cause.NAMESPACE_NOT_CONNECTED)
+        sent = namespace.unsent_connect is None
+        outputs = self._send(encode(Packet(PacketType.DISCONNECT, namespace=wish.namespace))) if sent else []
+        self._lift(outputs)
+        self._left(namespace, NamespaceInput.DISCONNECT, CloseReason.CLIENT_DISCONNECT)
+
+    def _emit(self, wish: Emit) -> None:
+        namespace = self._connected(wish.namespace)
+        ack_id = None
+        if wish.call is not None:
+            if len(self._calls) >= self._limits.max_pending_calls:
+                raise LocalProtocolError(f"{len(self._calls)} calls wait for their answers already, the limit", cause=Cause.TOO_MANY_CALLS)
+            if wish.call in self._calls:
+                raise LocalProtocolError(f"call number {wish.call} waits already", cause=Cause.BAD_OPTION)
+            ack_id = namespace.next_ack_id
+        packet = Packet(PacketType.EVENT, [wish.name, *wish.args], wish.namespace, ack_id)
+        outputs = self._send(encode(packet, limits=self._limits))
+        if wish.call is not None and ack_id is not None:
+            namespace.next_ack_id += 1
+            namespace.calls[ack_id] = wish.call
+            self._calls[wish.call] = _Call(namespace, ack_id, wish.name, wish.timeout)
+            if wish.timeout is not None:
+                self._arm(wish.timeout, wish.call)
+        self._lift(outputs)
+
+    def _acknowledge(self, wish: Acknowledge) -> None:
+        self._connected(wish.namespace)
+        packet = Packet(PacketType.ACK, list(wish.args), wish.namespace, wish.ack_id)
+        self._lift(self._send(encode(packet, limits=self._limits)))
+
+    def _close(self, wish: Close) -> None:
+        connected = [name for name, namespace in self._namespaces.items() if namespace.state is NamespaceState.CONNECTED]
+        farewell = [message for name in connected for message in encode(Packet(PacketType.DISCONNECT, namespace=name))]
+        self._lift(self.engine.process(Close((*wish.farewell, *farewell)), self._now))
+
+    def _connected(self, name: str) -> _Namespace:
+        namespace = self._namespaces.get(name)
+        if namespace is None or (namespace.state, NamespaceInput.EMIT) not in NAMESPACE:
+            state = namespace.state if namespace is not None else NamespaceState.DISCONNECTED
+            raise LocalProtocolError(f"namespace {elide(name)} must be connected to send on it, it is {state}", cause=Cause.NAMESPACE_NOT_CONNECTED)
+        return namespace
+
+    def _send(self, messages: Iterable[str | bytes]) -> list[EngineOutput]:
+        return self.engine.process(SendMessages(tuple(messages)), self._now)
+
+    # -------------------------------------------------------------------------------------------------------------------- what Engine.IO says
+
+    def _lift(self, outputs: list[EngineOutput]) -> None:
+        """Turn what the Engine.IO side said into what this side says.
+
+        What we want of the engine in return waits in `_reactions` until all of it is said: commands must leave in the order in which they came.
+        """
+        for output in outputs:
+            if type(output) is MessageReceived:
+                if self._fault is None:
+                    self._message(output.data)
+            elif type(output) is Closed:
+                self._closed(output)
+            else:
+                self._out.append(output)
+                if type(output) is Opened:
+                    self._send_connects()
+
+    def _react(self) -> None:
+        while self._reactions:
+            reaction = self._reactions.popleft()
+            if self.engine.state is SessionState.CLOSED:
+                continue
+            try:
+                outputs = self.engine.process(reaction, self._now)
+            except LocalProtocolError as error:
+                # Only a CONNECT can be refused here: its auth payload is larger than this server takes, which nobody could know before the open packet.
+                self._end(CloseReason.CLIENT_CLOSE, error)
+            else:
+                self._lift(outputs)
+
+    def _send_connects(self) -> None:
+        messages = []
+        for namespace in self._namespaces.values():
+            if namespace.unsent_connect is not None:
+                messages.append(namespace.unsent_connect)
+                namespace.unsent_connect = None
+        if messages:
+            self._reactions.append(SendMessages(tuple(messages)))
+
+    def _fail(self, fault: RemoteProtocolError) -> None:
+        """End the session after all that came before this fault; nothing that comes after it is looked at."""
+        self._fault = fault
+        self._reactions.append(Fail(fault))
+
+    def _message(self, data: str | bytes) -> None:
+        try:
+            packet = self._decoder.feed(data)
+        except DecodeError as error:
+            self._fail(error)
+            return
+        if packet is None:
+            return
+        namespace = self._namespaces.get(packet.namespace)
+        if packet.type is PacketType.EVENT and namespace is not None and namespace.state is NamespaceState.CONNECTED:
+            arguments: list[object] = packet.data  # type: ignore[assignment]  # the decoder has checked it
+            self._out.append(EventReceived(packet.namespace, arguments[0], arguments[1:], packet.id))  # type: ignore[arg-type]  # the same
+        elif namespace is None or namespace.state is NamespaceState.DISCONNECTED:
+            self._out.append(PacketIgnored(packet, f"namespace {elide(packet.namespace)} is not joined"))
+        else:
+            self._PACKETS[packet.type](self, namespace, packet)
+
+    def _early_event(self, namespace: _Namespace, packet: Packet) -> None:
+        limit = self._limits.max_early_events
+        if len(namespace.early) >= limit:
+            message = f"expected the answer to CONNECT, got more than {limit} events of namespace {elide(namespace.name)} before it"
+            self._fail(RemoteProtocolError(message, cause=Cause.TOO_MANY_EARLY_EVENTS, stage="namespace"))
+            return
+        arguments: list[object] = packet.data  # type: ignore[assignment]  # the decoder has checked it
+        namespace.early.append(EventReceived(packet.namespace, arguments[0], arguments[1:], packet.id))  # type: ignore[arg-type]  # the same
+
+    def _answer(self, namespace: _Namespace, packet: Packet) -> None:
+        call = namespace.calls.pop(-1 if packet.id is None else packet.id, None)
+        if call is None:
+            self._out.append(PacketIgnored(packet, "no call waits for this acknowledgement"))
+        else:
+            del self._calls[call]
+            self._out.append(CallAnswered(call, packet.data))  # type: ignore[arg-type]  # the decoder has checked it
+
+    def _granted(self, namespace: _Namespace, packet: Packet) -> None:
+        if namespace.state is NamespaceState.CONNECTED:
+            self._out.append(PacketIgnored(packet, "the namespace is connected already"))
+            return
+        data = packet.data
+        if not isinstance(data, dict) or not isinstance(data.get("sid"), str):
+            # Servers of protocol revision 4 (Socket.IO 2) send a bare `40` unasked, and would never answer our CONNECT.
+            message = f'expected {{"sid": …}} in the answer to CONNECT, got {elide(repr(data)) if data is not msgspec.UNSET else "no payload"}'
+            self._refused(namespace, HandshakeError(message, cause=Cause.SOCKETIO_V2, stage="namespace"))
+            return
+        namespace.step(NamespaceInput.RECEIVE_CONNECT)
+        pid = data.get("pid")
+        self._out.append(NamespaceConnected(namespace.name, data["sid"], pid if isinstance(pid, str) else None))
+        self._out.extend(namespace.early)
+        namespace.early.clear()
+
+    def _receive_refusal(self, namespace: _Namespace, packet: Packet) -> None:
+        data = packet.data
+        if isinstance(data, dict):
+            message = data.get("message")
+            error = ConnectRefused(namespace.name, message if isinstance(message, str) else "", data.get("data"))
+        else:
+            error = ConnectRefused(namespace.name, str(data))
+        self._refused(namespace, error)
+
+    def _refused(self, namespace: _Namespace, error: EngineIOError) -> None:
+        namespace.early.clear()
+        self._fail_calls(namespace, error)
+        namespace.step(NamespaceInput.RECEIVE_CONNECT_ERROR)
+        self._out.append(NamespaceRefused(namespace.name, error))
+        self._close_if_last(CloseReason.SERVER_DISCONNECT, error)
+
+    def _receive_disconnect(self, namespace: _Namespace, packet: Packet) -> None:
+        self._left(namespace, NamespaceInput.RECEIVE_DISCONNECT, CloseReason.SERVER_DISCONNECT)
+
+    def _left(self, namespace: _Namespace, input: NamespaceInput, reason: CloseReason) -> None:
+        if not namespace.step(input):
+            return
+        namespace.early.clear()
+        namespace.unsent_connect = None
+        self._fail_calls(namespace, ConnectionClosed(f"namespace {elide(namespace.name)} was left: {reason}", reason=reason))
+        self._out.append(NamespaceLeft(namespace.name, reason))
+        self._close_if_last(reason)
+
+    def _close_if_last(self, reason: CloseReason, error: EngineIOError | None = None) -> None:
+        if all(namespace.state is NamespaceState.DISCONNECTED for namespace in self._namespaces.values()):
+            self._end(reason, error)
+
+    def _end(self, reason: CloseReason, error: EngineIOError | None) -> None:
+        """Close the session in an orderly way, and tell the application this reason and error instead of "client close"."""
+        if self._ending is None:
+            self._ending = (reason, error)
+        self._reactions.append(Close())
+
+    def _closed(self, closed: Closed) -> None:
+        if self._fault is not None:
+            closed = msgspec.structs.replace(closed, reason=CloseReason.PARSE_ERROR, error=self._fault)
+        elif self._ending is not None and closed.reason is CloseReason.CLIENT_CLOSE:
+            reason, error = self._ending
+            closed = msgspec.structs.replace(closed, reason=reason, error=error or closed.error)
+        self._decoder.reset()
+        self._deadlines.clear()
+        for namespace in self._namespaces.values():
+            was = namespace.state
+            namespace.step(NamespaceInput.ENGINE_CLOSED)
+            namespace.early.clear()
+            error_for_calls = ConnectionClosed(f"the connection ended: {closed.reason}", reason=closed.reason)
+            error_for_calls.__cause__ = closed.error
+            self._fail_calls(namespace, error_for_calls)
+            if was is NamespaceState.CONNECTED:
+                self._out.append(NamespaceLeft(namespace.name, closed.reason))
+        self._out.append(closed)
+
+    def _fail_calls(self, namespace: _Namespace, error: EngineIOError) -> None:
+        for call in namespace.calls.values():
+            del self._calls[call]
+            self._out.append(CallFailed(call, error))
+        namespace.calls.clear()
+
+    # ---------------------------------------------------------------------------------------------------------------------------------- time
+
+    def _arm(self, seconds: float, key: int | str) -> None:
+        self._order += 1
+        heapq.heappush(self._deadlines, (self._now + seconds, self._order, key))
+        if len(self._deadlines) > 64 + 2 * (len(self._calls) + len(self._namespaces)):
+            # Answered calls leave their instants behind; without this, a year-long timeout on each would grow the heap for a year.
+            self._deadlines = [entry for entry in self._deadlines if self._awaited(entry[2])]
+            heapq.heapify(self._deadlines)
+
+    def _awaited(self, key: int | str) -> bool:
+        return self.namespace_state(key) is NamespaceState.CONNECTING if isinstance(key, str) else key in self._calls
+
+    def _time_passed(self, input: TimePassed) -> None:
+        while self._deadlines and self._deadlines[0][0] <= self._now:
+            key = heapq.heappop(self._deadlines)[2]
+            if self._awaited(key):
+                self._expire(key)
+        self._lift(self.engine.process(input, self._now))
+
+    def _expire(self, key: int | str) -> None:
+        if isinstance(key, int):
+            call = self._calls.pop(key)
+            del call.namespace.calls[call.ack_id]
+            self._out.append(CallFailed(key, AckTimeout(call.name, call.timeout or 0.0)))
+        else:
+            seconds = self._timeouts.namespace
+            message = f"expected an answer to CONNECT for namespace {elide(key)} within {seconds:.3g} s, nothing came"
+            namespace = self._namespaces[key]
+            namespace.step(NamespaceInput.DEADLINE)
+            namespace.early.clear()
+            error = TimedOut(message, cause=Cause.CONNECT_UNANSWERED, stage="namespace")
+            self._out.append(NamespaceRefused(key, error))
+            self._close_if_last(CloseReason.CLIENT_CLOSE, error)
+
+    _HANDLERS: ClassVar[dict[type, Callable[[SocketIOConnection, Any], None]]] = {
+        Emit: _emit,
+        Acknowledge: _acknowledge,
+        JoinNamespace: _join,
+        LeaveNamespace: _leave,
+        Close: _close,
+        TimePassed: _time_passed,
+    }
+
+    _PACKETS: ClassVar[dict[PacketType, Callable[[SocketIOConnection, _Namespace, Packet], None]]] = {
+        PacketType.CONNECT: _granted,
+        PacketType.CONNECT_ERROR: _receive_refusal,
+        PacketType.DISCONNECT: _receive_disconnect,
+        PacketType.EVENT: _early_event,
+        PacketType.ACK: _answer,
+    }
