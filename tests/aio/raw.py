@@ -415,7 +415,7 @@ class EngineServer(RawServer):
                 await connection.send(response(200, body))
             case Stage.POST:
                 for packet in request.packets:
-                    self._take(packet)
+                    self.take(packet)
                 await connection.send(response(200, b"ok", kind="text/html"))
             case _:
                 await connection.send(switching(request))
@@ -432,7 +432,8 @@ class EngineServer(RawServer):
                 task.cancel()
             await asyncio.gather(gone, ready, return_exceptions=True)
 
-    def _take(self, packet: str) -> None:
+    def take(self, packet: str) -> None:
+        """Treat a packet as if it had come."""
         self.received.append(packet)
         if packet.startswith("4"):
             self.say(*self.reply(packet[1:]))
@@ -461,7 +462,7 @@ class EngineServer(RawServer):
                 await connection.send(frame(CLOSE, came.payload))
                 return
             if came.opcode == BINARY:
-                self._take("b" + binascii.b2a_base64(came.payload, newline=False).decode())
+                self.take("b" + binascii.b2a_base64(came.payload, newline=False).decode())
             elif came.opcode == TEXT and await self._text(came.payload.decode(), connection, request):
                 return
 
@@ -485,5 +486,5 @@ class EngineServer(RawServer):
             self._outgoing.clear()
             self.push(*waiting)
         else:
-            self._take(packet)
+            self.take(packet)
         return False
