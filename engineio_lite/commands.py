@@ -1,7 +1,7 @@
 """What the driver must do, in order.
 
-Requests and sockets are numbered by the core, from 1 in each session; whatever becomes of one is reported back with its number. Every wait that a command
-starts is bounded by a deadline inside the core, which ends it with `CloseTransport`; a driver needs no timer but `deadline`.
+Requests and sockets are numbered by the core, from 1 in each session; whatever becomes of one is reported back with its number. Every wait that a
+command starts is bounded by a deadline inside the core, which ends it with `CloseTransport`; a driver needs no timer but `deadline`.
 """
 
 from __future__ import annotations

@@ -1,14 +1,16 @@
 """The door: everything that happens to an Engine.IO session comes in here, everything to be done about it goes out.
 
-`EngineIOConnection.process(input, now)` takes one input and returns an ordered list of commands (for the driver) and events (for the application). There is
-nothing else to drain and nothing else to call; the same inputs at the same instants always give the same outputs. The module knows the order of things
-(which packet may follow which, over which channel) and nothing of bytes on the wire, which `packet`, `payload` and `handshake` know, nor of sockets.
+`EngineIOConnection.process(input, now)` takes one input and returns an ordered list of commands (for the driver) and events (for the application).
+There is nothing else to drain and nothing else to call; the same inputs at the same instants always give the same outputs. The module knows the
+order of things (which packet may follow which, over which channel) and nothing of bytes on the wire, which `packet`, `payload` and `handshake`
+know, nor of sockets.
 
 Which state follows which is decided by the tables in `state.py` alone. What is done on the way is here, arranged in five parts: the door itself; the
 application's wishes; the session's packets; long-polling; the upgrade.
 
-Long-polling is described rather than driven: after every input `_settle` looks at what is in flight and at what waits, and starts the one GET and the one POST
-that ought to be running. So "at most one GET and one POST" holds by construction, and the pause of an upgrade is nothing but `_settle` not starting any.
+Long-polling is described rather than driven: after every input `_settle` looks at what is in flight and at what waits, and starts the one GET and
+the one POST that ought to be running. So "at most one GET and one POST" holds by construction, and the pause of an upgrade is nothing but
+`_settle` not starting any.
 """
 
 from __future__ import annotations
@@ -79,7 +81,9 @@ _RECEIVE = {
     PacketType.NOOP: SessionInput.RECEIVE_NOOP,
 }
 
-_CONNECTING_FAILED = frozenset({Cause.CONNECT_FAILED, Cause.CONNECT_REFUSED, Cause.CONNECT_TIMEOUT, Cause.DNS_FAILED, Cause.TLS_FAILED, Cause.PROXY_FAILED})
+_CONNECTING_FAILED = frozenset(
+    {Cause.CONNECT_FAILED, Cause.CONNECT_REFUSED, Cause.CONNECT_TIMEOUT, Cause.DNS_FAILED, Cause.TLS_FAILED, Cause.PROXY_FAILED}
+)
 _IN_UPGRADE = frozenset({UpgradeState.CONNECTING, UpgradeState.PROBING, UpgradeState.PAUSING})
 _UPGRADE_SOCKET_OPEN = frozenset({UpgradeState.PROBING, UpgradeState.PAUSING})
 
@@ -92,8 +96,8 @@ class EngineIOConnection:
     """One Engine.IO session, seen from the client; used once, from `Connect` to `Closed`.
 
     `url` is an http, https, ws or wss URL; an empty path means ``/engine.io/``, and user query parameters go with every request. `transports` is
-    ``("polling", "websocket")`` (open by polling, then upgrade), ``("polling",)`` or ``("websocket",)``. `token` makes the cache-busting ``t`` parameter
-    unique between sessions; a driver passes something random, a test need not.
+    ``("polling", "websocket")`` (open by polling, then upgrade), ``("polling",)`` or ``("websocket",)``. `token` makes the cache-busting ``t``
+    parameter unique between sessions; a driver passes something random, a test need not.
 
     Raises `LocalProtocolError` for an unusable URL or transport.
     """
@@ -145,11 +149,12 @@ class EngineIOConnection:
     def process(self, input: Input, now: float) -> list[Output]:
         """Take one input at the instant `now` (monotonic seconds) and return what follows from it, in order.
 
-        Raises `LocalProtocolError`, and nothing else, if the application asked for something illegal; then nothing has changed. Whatever the peer does
-        ends up in the outputs: good packets first, then `Closed` with the error.
+        Raises `LocalProtocolError`, and nothing else, if the application asked for something illegal; then nothing has changed. Whatever the peer
+        does ends up in the outputs: good packets first, then `Closed` with the error.
         """
         self._now = now
-        self._out = out = []
+        out: list[Output] = []
+        self._out = out
         self._HANDLERS[type(input)](self, input)
         if self.transport is Transport.POLLING:
             self._settle()
@@ -239,8 +244,8 @@ class EngineIOConnection:
         # An empty box takes anything: a message that is larger than the whole buffer must still be sendable.
         if full and len(self._outbox) > 0:
             raise LocalProtocolError(
-                f"{self._outbox.size} bytes in {len(self._outbox)} packets wait already, {size} more would pass the limit of {limits.max_buffered} bytes "
-                f"or {limits.max_buffered_packets} packets",
+                f"{self._outbox.size} bytes in {len(self._outbox)} packets wait already, "
+                f"{size} more would pass the limit of {limits.max_buffered} bytes or {limits.max_buffered_packets} packets",
                 cause=Cause.SEND_BUFFER_FULL,
             )
 
@@ -297,7 +302,8 @@ class EngineIOConnection:
         try:
             handshake = Handshake.parse(data)
         except HandshakeError as error:
-            self._fail(error, CloseReason.PARSE_ERROR)
+            status = 200 if self._transports[0] is Transport.POLLING else None
+            self._fail(error.locate(stage="handshake", url=redact_url(self.url), status=status), CloseReason.PARSE_ERROR)
             return
         self._step_session(SessionInput.RECEIVE_OPEN)
         self.handshake = handshake
@@ -325,7 +331,9 @@ class EngineIOConnection:
 
     def _receive_close(self) -> None:
         if self.state is SessionState.OPENING:
-            error = HandshakeError("expected the open packet, the server sent close", cause=Cause.SERVER_CLOSED, stage="handshake", url=redact_url(self.url))
+            error = HandshakeError(
+                "expected the open packet, the server sent close", cause=Cause.SERVER_CLOSED, stage="handshake", url=redact_url(self.url)
+            )
             self._end(SessionInput.RECEIVE_CLOSE, CloseReason.SERVER_CLOSE, error)
         elif self.state is SessionState.CLOSING:
             self._end(SessionInput.RECEIVE_CLOSE, CloseReason.CLIENT_CLOSE)
@@ -492,7 +500,7 @@ class EngineIOConnection:
         for packet in packets:
             self._receive(packet)
         if error is not None:
-            self._fail(error, CloseReason.PARSE_ERROR)
+            self._fail(error.locate(stage="poll", url=redact_url(self.url), status=200), CloseReason.PARSE_ERROR)
 
     def _pace_polls(self, packets: Sequence[Packet]) -> None:
         """Do not poll in circles: hold the next GET, or slow it down, when the answers carry nothing."""
@@ -529,7 +537,9 @@ class EngineIOConnection:
             self._fail(error)
 
     def _explain(self, stage: str, response: ResponseReceived | WebSocketRefused) -> EngineIOError:
-        return explain_response(stage, self.url, response.status, response.headers, response.body)
+        # With the sid, which the URL of an error never shows: so the explanation knows what to hide when a server repeats it.
+        url = build_url(self.url, Transport.POLLING, sid=self.handshake.sid) if self.handshake is not None else self.url
+        return explain_response(stage, url, response.status, response.headers, response.body)
 
     def _network_error(self, cause: Cause, detail: str, stage: str) -> EngineIOError:
         url = redact_url(self.url)
@@ -575,13 +585,14 @@ class EngineIOConnection:
             self._receive(packet)
 
     def _undecodable_frame(self, error: DecodeError) -> None:
+        url = redact_url(self.url)
         if self.upgrade_state in _UPGRADE_SOCKET_OPEN:
-            self._upgrade_failed(UpgradeInput.RECEIVE_OTHER, error)
+            self._upgrade_failed(UpgradeInput.RECEIVE_OTHER, error.locate(stage="upgrade", url=url))
         elif self.state is SessionState.OPENING:
             message = f"expected the open packet as the first frame, got {error.excerpt}"
-            self._fail(HandshakeError(message, cause=Cause.NOT_ENGINEIO, stage="websocket", url=redact_url(self.url)), CloseReason.PARSE_ERROR)
+            self._fail(HandshakeError(message, cause=Cause.NOT_ENGINEIO, stage="websocket", url=url), CloseReason.PARSE_ERROR)
         else:
-            self._fail(error, CloseReason.PARSE_ERROR)
+            self._fail(error.locate(stage="websocket", url=url), CloseReason.PARSE_ERROR)
 
     def _socket_opened(self, opened: WebSocketOpened) -> None:
         if opened.socket != self._socket or self.upgrade_state is UpgradeState.NONE:

@@ -36,7 +36,8 @@ class UpgradeFailed(msgspec.Struct, frozen=True):
 
 
 class PollingStuck(msgspec.Struct, frozen=True):
-    """The server answers every poll at once with nothing (`polls` in a row): it believes that the failed upgrade is still going on. A repair has begun."""
+    """The server answers every poll at once with nothing (`polls` in a row): it believes that the failed upgrade is still going on. A repair has
+    begun."""
 
     polls: int
 
@@ -51,8 +52,8 @@ class PacketIgnored(msgspec.Struct, frozen=True):
 class Closed(msgspec.Struct, frozen=True):
     """The session is over, for good.
 
-    `error` is None after an orderly close by either side. `unsent` counts the messages that were accepted but not confirmed: still waiting, or in a POST
-    without its 200. `last_received` and `last_sent` are the last few packets each way, oldest first.
+    `error` is None after an orderly close by either side. `unsent` counts the messages that were accepted but not confirmed: still waiting, or in
+    a POST without its 200. `last_received` and `last_sent` are the last few packets each way, oldest first.
     """
 
     reason: CloseReason

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from engineio_lite.causes import FIXES, Cause
 
@@ -92,6 +92,13 @@ class EngineIOError(Exception):
         """What usually mends this cause, as one clause."""
         return FIXES.get(self.cause)
 
+    def locate(self, *, stage: str, url: str | None = None, status: int | None = None) -> Self:
+        """Note where it happened, as far as that is not known yet: a decoder does not know who called it. Returns the error itself."""
+        self.stage = self.stage or stage
+        self.url = self.url or url
+        self.status = self.status or status
+        return self
+
     def __str__(self) -> str:
         context = [self.cause.value]
         if self.stage is not None:
@@ -123,9 +130,7 @@ class PayloadTooLarge(LocalProtocolError):
     """One message is larger than the server announced to accept: `size` and `limit`, in bytes on the wire."""
 
     def __init__(self, size: int, limit: int) -> None:
-        super().__init__(
-            f"the message needs {size} bytes on the wire, the server accepts {limit} (maxPayload)", cause=Cause.PAYLOAD_TOO_LARGE
-        )
+        super().__init__(f"the message needs {size} bytes on the wire, the server accepts {limit} (maxPayload)", cause=Cause.PAYLOAD_TOO_LARGE)
         self.size = size
         self.limit = limit
 
@@ -145,9 +150,7 @@ class RemoteProtocolError(ProtocolError):
         body: bytes = b"",
         server_code: int | None = None,
     ) -> None:
-        super().__init__(
-            message, cause=cause, stage=stage, url=url, status=status, headers=headers, body=body, server_code=server_code
-        )
+        super().__init__(message, cause=cause, stage=stage, url=url, status=status, headers=headers, body=body, server_code=server_code)
 
 
 class DecodeError(RemoteProtocolError):
@@ -155,13 +158,11 @@ class DecodeError(RemoteProtocolError):
 
     `code` is the cause's id; `offset` counts from the start of the packet, or of the body for a payload (code points for text, bytes for binary;
     the index of the message for faults between a packet and its attachments); `layer` is ``engineio-packet``, ``engineio-payload`` or
-    ``socketio-packet``; `excerpt` quotes what came, elided; `detail` is the message alone, without place and excerpt; `packets` are the good packets that
-    came before, in order.
+    ``socketio-packet``; `excerpt` quotes what came, elided; `detail` is the message alone, without place and excerpt; `packets` are the good
+    packets that came before, in order.
     """
 
-    def __init__(
-        self, message: str, *, code: Cause, offset: int, layer: str, source: str | bytes = "", packets: Sequence[Packet] = ()
-    ) -> None:
+    def __init__(self, message: str, *, code: Cause, offset: int, layer: str, source: str | bytes = "", packets: Sequence[Packet] = ()) -> None:
         self.detail = message
         self.code = code
         self.offset = offset
@@ -179,9 +180,7 @@ class ConnectRefused(HandshakeError):
     """A namespace refused the connection, in the server's own words: `namespace`, `message` and `data` (any JSON value, None if absent)."""
 
     def __init__(self, namespace: str, message: str, data: object = None) -> None:
-        super().__init__(
-            f"the server refused namespace {elide(namespace)}: {elide(message, 200)}", cause=Cause.NAMESPACE_REFUSED, stage="namespace"
-        )
+        super().__init__(f"the server refused namespace {elide(namespace)}: {elide(message, 200)}", cause=Cause.NAMESPACE_REFUSED, stage="namespace")
         self.namespace = namespace
         self.refusal = message
         self.data = data

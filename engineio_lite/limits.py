@@ -1,7 +1,7 @@
 """Every bound of the library, by name: how much, how many, how deep, how long.
 
-Nothing a server or a caller does can make the library hold an unbounded amount of anything or wait for an unbounded time. Each bound has a default with
-its reason beside it, and is changed by passing a `Limits` or `Timeouts` to the connection or to the driver.
+Nothing a server or a caller does can make the library hold an unbounded amount of anything or wait for an unbounded time. Each bound has a default
+with its reason beside it, and is changed by passing a `Limits` or `Timeouts` to the connection or to the driver.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What waits to be sent.
 
-Messages leave in the order in which they came; a pong goes ahead of all of them, because the server ends a session whose pong is late, however busy the
-line is. One pong at most waits: it answers every ping before it, so a flood of pings cannot fill the box.
+Messages leave in the order in which they came; a pong goes ahead of all of them, because the server ends a session whose pong is late, however
+busy the line is. One pong at most waits: it answers every ping before it, so a flood of pings cannot fill the box.
 """
 
 from __future__ import annotations

@@ -3,24 +3,24 @@
 An Engine.IO session looks like one protocol but is really two small machines that run beside each other, with a third one per Socket.IO namespace
 on top. Written as one machine their states would multiply; written as three, each fits on a screen and the coupling is a handful of joint rules.
 
-**The session** (`SESSION`) is the conversation as the application sees it. It is opened by the server's ``open`` packet, kept alive by the server's
-pings (version 4 turned the heartbeat round: the *server* sends ``2`` and the client answers ``3``), and ended by a ``1`` from either side, by the loss
-of the transport, or by silence. It does not know over which transport its packets travel.
+**The session** (`SESSION`) is the conversation as the application sees it. It is opened by the server's ``open`` packet, kept alive by the
+server's pings (version 4 turned the heartbeat round: the *server* sends ``2`` and the client answers ``3``), and ended by a ``1`` from either
+side, by the loss of the transport, or by silence. It does not know over which transport its packets travel.
 
 **The upgrade** (`UPGRADE`) moves a session from HTTP long-polling to a WebSocket without losing, doubling or reordering a message:
 
 1. `NONE` -> `CONNECTING`: the server offered ``websocket``; a socket is opened beside the running polls.
 2. `CONNECTING` -> `PROBING`: the socket is open; ``2probe`` goes out at once. Polling still carries everything.
-3. `PROBING` -> `PAUSING`: ``3probe`` came back, so frames travel both ways. From here no new GET and no new POST starts; what the application sends, and
-   pongs, wait. (The written specification pauses *before* it probes; the reference client pauses after the answer, and so do we: a probe that is never
-   answered then costs nothing.)
-4. `PAUSING` -> `DONE`: the GET in flight came back **and its packets were delivered**, the POST in flight has its 200. Now ``5`` is sent, then everything
-   that waited. Each server takes packets out of one queue exactly once and writes to the socket only after ``5``; that and rule 3 are the whole
-   argument for order.
-5. Anything else before ``5`` -> `FAILED`: polling goes on with the same sid as if nothing had happened, because until ``5`` the server is still polling.
-   After ``5`` there is no way back; losing the socket then loses the session.
-6. `FAILED` -> `REPAIRING` -> `FAILED`: python-engineio, if the upgrade socket vanished before the probe, believes for ever that an upgrade is going on and
-   answers every poll with an empty ``6``. Opening another socket and saying anything but ``2probe`` on it resets the server.
+3. `PROBING` -> `PAUSING`: ``3probe`` came back, so frames travel both ways. From here no new GET and no new POST starts; what the application sends,
+   and pongs, wait. (The written specification pauses *before* it probes; the reference client pauses after the answer, and so do we: a probe that is
+   never answered then costs nothing.)
+4. `PAUSING` -> `DONE`: the GET in flight came back **and its packets were delivered**, the POST in flight has its 200. Now ``5`` is sent, then
+   everything that waited. Each server takes packets out of one queue exactly once and writes to the socket only after ``5``; that and rule 3 are the
+   whole argument for order.
+5. Anything else before ``5`` -> `FAILED`: polling goes on with the same sid as if nothing had happened, because until ``5`` the server is still
+   polling. After ``5`` there is no way back; losing the socket then loses the session.
+6. `FAILED` -> `REPAIRING` -> `FAILED`: python-engineio, if the upgrade socket vanished before the probe, believes for ever that an upgrade is going
+   on and answers every poll with an empty ``6``. Opening another socket and saying anything but ``2probe`` on it resets the server.
 
 **The namespace** (`NAMESPACE`), one per Socket.IO namespace: asked for (``0``), granted (``0``) or refused (``4``), left (``1``) by either side.
 
@@ -30,9 +30,9 @@ Joint rules, the only places where one machine moves another:
 - The session reaching `CLOSED` disconnects every namespace (input `ENGINE_CLOSED`).
 - A session that began on a WebSocket keeps its upgrade at `NONE`.
 
-Two rules for this file: every transition of the library is in one of these tables, and an input that is missing for a state is illegal there: if it came
-from the peer the connection ends with a `RemoteProtocolError`, if it came from the caller a `LocalProtocolError` is raised and nothing changes.
-The diagrams of the documentation and the exhaustive tests are generated from the tables.
+Two rules for this file: every transition of the library is in one of these tables, and an input that is missing for a state is illegal there: if
+it came from the peer the connection ends with a `RemoteProtocolError`, if it came from the caller a `LocalProtocolError` is raised and nothing
+changes. The diagrams of the documentation and the exhaustive tests are generated from the tables.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
-# The states and inputs are string enums because a table is looked up for every packet: a StrEnum hashes as the string that it is, a plain Enum through a
-# Python method.
+# The states and inputs are string enums because a table is looked up for every packet: a StrEnum hashes as the string that it is, a plain Enum
+# through a Python method.
 
 
 class Transport(StrEnum):

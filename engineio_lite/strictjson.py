@@ -68,15 +68,18 @@ _BLANKS: Final = frozenset(("", " ", "\t", "\n", "\r"))
 
 def check_bounds(text: str, max_depth: int, max_integer_digits: int) -> None:
     """Refuse text that is nested too deeply or holds too long an integer; what is malformed in other ways is left to the parser."""
-    if text.count("[") + text.count("{") > max_depth and _is_deeper(_without_strings(text), max_depth):
+    if len(text) > 2 * max_depth and text.count("[") + text.count("{") > max_depth and _is_deeper(_without_strings(text), max_depth):
         raise JSONError(f"expected at most {max_depth} nested arrays and objects, got more", code=Cause.TOO_DEEP)
-    # A run of more than n digits covers at least one of the positions n, 2n + 1, 3n + 2, …
-    sample = text[max_integer_digits :: max_integer_digits + 1]
-    if not _DIGITS.isdisjoint(sample) and _long_integer(max_integer_digits).search(_without_strings(text)):
+    if not DIGITS.isdisjoint(text[digit_sample(max_integer_digits)]) and _long_integer(max_integer_digits).search(_without_strings(text)):
         raise JSONError(f"expected integers of at most {max_integer_digits} digits, got a longer one", code=Cause.BAD_NUMBER)
 
 
-_DIGITS: Final = frozenset("0123456789")
+DIGITS: Final = frozenset("0123456789")
+
+
+def digit_sample(max_integer_digits: int) -> slice:
+    """The characters to look at for a run of more than n digits: it covers at least one of the positions n, 2n + 1, 3n + 2, …"""
+    return slice(max_integer_digits, None, max_integer_digits + 1)
 
 
 @lru_cache(maxsize=16)
@@ -153,6 +156,3 @@ def encode_json(value: object) -> str:
         return _encode(value).decode()
     except UnicodeEncodeError:
         return json.dumps(value, separators=(",", ":"), allow_nan=False)
-
-
-__all__ = ["JSONError", "check_bounds", "decode_json", "encode_json"]

@@ -1,7 +1,7 @@
 """The instants at which a connection wants to be called.
 
-The core never reads a clock: a driver passes `now` with every input and calls in once `deadline` is reached. The deadline is kept ready instead of being
-computed on each call, because drivers read it after every packet while timers change only with pings, requests and upgrades.
+The core never reads a clock: a driver passes `now` with every input and calls in once `deadline` is reached. The deadline is kept ready instead of
+being computed on each call, because drivers read it after every packet while timers change only with pings, requests and upgrades.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What the two clients have in common: opening, the upgrade, the end.
 
-A client owns one connection, its driver and its network, from `open` to `close`, once. It is made by `connect` or `connect_socketio`, which give something that
-can be awaited or entered with ``async with``.
+A client owns one connection, its driver and its network, from `open` to `close`, once. It is made by `connect` or `connect_socketio`, which give
+something that can be awaited or entered with ``async with``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from engineio_lite.aio.stream import Stream
 from engineio_lite.capture.recorder import RecordedConnection, Recorder
 from engineio_lite.causes import Cause
 from engineio_lite.connection import EngineIOConnection
-from engineio_lite.events import Closed, Opened, PollingStuck, UpgradeFailed, Upgraded
+from engineio_lite.events import Closed, Opened, PollingStuck, Upgraded, UpgradeFailed
 from engineio_lite.exceptions import ConnectionClosed, EngineIOError
 from engineio_lite.handshake import Handshake
 from engineio_lite.inputs import Close, Connect
@@ -189,8 +189,8 @@ class Client(Generic[Item]):
     async def receive(self) -> Item:
         """Return the next one, in wire order.
 
-        Raises what ended the connection once everything that came before is taken: an `EngineIOError`, or `ConnectionClosed` after an orderly close. Safe to
-        cancel: nothing is lost.
+        Raises what ended the connection once everything that came before is taken: an `EngineIOError`, or `ConnectionClosed` after an orderly
+        close. Safe to cancel: nothing is lost.
         """
         return await self._stream.get()
 
@@ -219,8 +219,8 @@ class Client(Generic[Item]):
     async def close(self) -> None:
         """Leave: what waits is sent, the server is told, and everything that was opened is closed.
 
-        Takes at most ``timeouts.close`` seconds for telling and as long again for a WebSocket's closing handshake. Calling it twice, or from several tasks, is
-        harmless. If it is cancelled, everything is still closed, at once and without telling.
+        Takes at most ``timeouts.close`` seconds for telling and as long again for a WebSocket's closing handshake. Calling it twice, or from
+        several tasks, is harmless. If it is cancelled, everything is still closed, at once and without telling.
         """
         try:
             self._driver.process(Close())

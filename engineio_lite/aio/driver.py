@@ -1,12 +1,13 @@
 """The loop between the door and the network.
 
-A driver has no opinion: it passes in what happened, does what comes out, and calls in when the deadline is reached. It drives an Engine.IO or a Socket.IO
-connection alike, since both have the same door; what the application sees is handed to a `sink`.
+A driver has no opinion: it passes in what happened, does what comes out, and calls in when the deadline is reached. It drives an Engine.IO or a
+Socket.IO connection alike, since both have the same door; what the application sees is handed to a `sink`.
 
-Order and back-pressure. Commands are carried out in the order in which they came; frames for a WebSocket go through one queue, written by whoever caused them
-under a lock, so that `send` returns when its frames are in the transport's buffer and a full buffer slows the sender down. On the way in, the driver asks the
-sink for room before it reads the next frame or sends the next GET, so a slow application makes the server feel it. A consumer that stops for longer than the
-server's ping interval and timeout loses the connection, as the pings behind the unread messages go unanswered; no client can do better on one ordered stream.
+Order and back-pressure. Commands are carried out in the order in which they came; frames for a WebSocket go through one queue, written by whoever
+caused them under a lock, so that `send` returns when its frames are in the transport's buffer and a full buffer slows the sender down. On the way
+in, the driver asks the sink for room before it reads the next frame or sends the next GET, so a slow application makes the server feel it. A
+consumer that stops for longer than the server's ping interval and timeout loses the connection, as the pings behind the unread messages go
+unanswered; no client can do better on one ordered stream.
 
 Ending. Every task belongs to the driver, and `shut_down` ends them all and closes the network, bounded and whatever happens to the caller meanwhile.
 """
@@ -22,7 +23,7 @@ import aiohttp
 from aiohttp import WSMsgType
 
 from engineio_lite.aio.errors import explain_exception
-from engineio_lite.aio.network import Network, websocket_ended
+from engineio_lite.aio.network import Network, hang_up, websocket_ended
 from engineio_lite.causes import Cause
 from engineio_lite.commands import CloseTransport, OpenWebSocket, Poll, Post, SendFrame
 from engineio_lite.events import Closed
@@ -105,7 +106,8 @@ class Driver:
             self._writable.set_result(None)
 
     async def flush(self) -> None:
-        """Write the frames that wait; returns when all of them are in the transport's buffer. Safe to cancel: a frame is written whole or not at all."""
+        """Write the frames that wait; returns when all of them are in the transport's buffer. Safe to cancel: a frame is written whole or not at
+        all."""
         if not self._outgoing:
             return
         async with self._write_lock:
@@ -176,8 +178,8 @@ class Driver:
         finally:
             self._sockets.pop(command.socket, None)
             if not socket.closed:
-                # Cancelled, or broken. The closing handshake, if there is to be one, was made by `_close_socket`.
-                await socket.close()
+                # The peer's end, or ours by being cancelled: an orderly leave of our own is made by `_close_socket`.
+                await hang_up(socket)
 
     async def _read(self, number: int, socket: aiohttp.ClientWebSocketResponse) -> None:
         receive, process, sink = socket.receive, self.process, self._sink
@@ -207,8 +209,8 @@ class Driver:
                     task.cancel()
         elif command.socket in self._sockets:
             self._outgoing.append(command)  # after the frames before it
-        elif (task := self._socket_tasks.get(command.socket)) is not None:
-            task.cancel()  # still connecting
+        elif (connecting := self._socket_tasks.get(command.socket)) is not None:
+            connecting.cancel()
 
     async def _write(self, command: SendFrame | CloseTransport) -> None:
         socket = self._sockets.get(command.socket)
@@ -263,7 +265,8 @@ class Driver:
             self._sink.deliver(Closed(CloseReason.TRANSPORT_ERROR, fault))
 
     async def shut_down(self) -> None:
-        """End every task and close the network. Runs to its end even if the caller is cancelled meanwhile, and is bounded: nothing in it waits for a peer."""
+        """End every task and close the network. Runs to its end even if the caller is cancelled meanwhile, and is bounded: nothing in it waits for a
+        peer."""
         if self._shutdown is None:
             self._shutdown = self._loop.create_task(self._do_shut_down())
         cancelled: asyncio.CancelledError | None = None
@@ -289,5 +292,3 @@ class Driver:
         """Return when no task is left, that is, when every closing handshake is made. Safe to cancel."""
         while self._tasks:
             await asyncio.wait(list(self._tasks))
-
-

@@ -28,8 +28,8 @@ class EngineIOClient(Client[str | bytes]):
     async def send(self, *messages: str | bytes) -> None:
         """Send messages, with no other between them; returns when they are queued for the next POST or written to the WebSocket.
 
-        Waits while too much waits already. Raises `LocalProtocolError` for what cannot be sent (`PayloadTooLarge` for more than the server takes; nothing is
-        sent then), or what ended the connection. Safe to cancel: the messages are sent together or not at all.
+        Waits while too much waits already. Raises `LocalProtocolError` for what cannot be sent (`PayloadTooLarge` for more than the server takes;
+        nothing is sent then), or what ended the connection. Safe to cancel: the messages are sent together or not at all.
         """
         await self._process(SendMessages(messages))
 
@@ -37,8 +37,8 @@ class EngineIOClient(Client[str | bytes]):
 def connect(url: str, **options: Unpack[ConnectOptions]) -> Opening[EngineIOClient]:
     """Open an Engine.IO connection; use it as ``async with connect(url) as engine`` or ``engine = await connect(url)``.
 
-    `url` is an http, https, ws or wss URL; an empty path means ``/engine.io/``. See `ConnectOptions` for the rest. Opening raises an `EngineIOError` that names
-    stage, cause and fix; then, or when it is cancelled, nothing is left running.
+    `url` is an http, https, ws or wss URL; an empty path means ``/engine.io/``. See `ConnectOptions` for the rest. Opening raises an
+    `EngineIOError` that names stage, cause and fix; then, or when it is cancelled, nothing is left running.
     """
 
     def make() -> EngineIOClient:

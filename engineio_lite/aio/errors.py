@@ -9,7 +9,6 @@ import aiohttp
 
 from engineio_lite.causes import Cause
 
-
 _MAX_SENTENCE = 300
 """Characters kept of an exception's own words."""
 
@@ -22,7 +21,7 @@ def explain_exception(error: BaseException) -> tuple[Cause, str]:
     return _cause(error), _sentence(error)
 
 
-def _cause(error: BaseException) -> Cause:  # noqa: C901, PLR0911  # a list of cases, most specific first, reads better than a table of predicates
+def _cause(error: BaseException) -> Cause:  # a list of cases, most specific first, reads better than a table of predicates
     match error:
         case aiohttp.ClientProxyConnectionError():
             return Cause.PROXY_FAILED

@@ -3,7 +3,8 @@
 The module knows aiohttp and nothing of the order of things. It keeps the promises that the core cannot keep by itself:
 
 - One set of headers, cookies, proxy, TLS and environment for GET, POST and WebSocket alike.
-- A POST has a length and the type ``text/plain;charset=UTF-8``: Node ends the session for another type, and a Python server acknowledges a chunked body and loses it.
+- A POST has a length and the type ``text/plain;charset=UTF-8``: Node ends the session for another type, and a Python server acknowledges a chunked
+  body and loses it.
 - No request is ever sent twice. aiohttp repeats a GET whose connection broke before the answer; the first one may have taken messages away with it.
 - Connections are not kept idle for as long as Node keeps them (5 s), or a request would now and then meet one that is just closing.
 - No redirect is followed: it would silently move a session, or turn a POST into a GET. It is reported.
@@ -13,6 +14,7 @@ The module knows aiohttp and nothing of the order of things. It keeps the promis
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from ssl import SSLContext
 from typing import Final
@@ -32,6 +34,12 @@ KEEPALIVE: Final = 4.0
 
 MAX_REFUSAL: Final = 64 * 1024
 """Bytes read of the body of a refused WebSocket handshake."""
+
+REFUSAL_TIME: Final = 1.0
+"""Seconds for reading it."""
+
+LINGER: Final = 0.1
+"""Seconds to wait for the end of the connection after the peer's Close frame and our answer: it has said its last word."""
 
 _NO_CODE = (0, 1005)
 """What aiohttp reports for a close frame without a code, and what the standard calls it."""
@@ -60,10 +68,24 @@ async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerTy
             raise  # nothing was sent, and aiohttp does not repeat it
         raise _NotRepeated from error
     if request.headers.get("Upgrade") == "websocket" and response.status != 101:
-        body = await response.content.read(MAX_REFUSAL)
+        body = await _read_refusal(response)
         response.close()
         raise _UpgradeRefused(response.status, _pairs(response), body)
     return response
+
+
+async def _read_refusal(response: aiohttp.ClientResponse) -> bytes:
+    """The beginning of a refusal's body. It is only evidence, so whatever came is enough when it breaks, lies about its encoding or does not end."""
+    chunks: list[bytes] = []
+    try:
+        async with asyncio.timeout(REFUSAL_TIME):
+            async for chunk in response.content.iter_any():
+                chunks.append(chunk)  # noqa: PERF401
+                if sum(map(len, chunks)) >= MAX_REFUSAL:
+                    break
+    except (TimeoutError, aiohttp.ClientError):
+        chunks.append(b"")
+    return b"".join(chunks)[:MAX_REFUSAL]
 
 
 def _pairs(response: aiohttp.ClientResponse) -> Headers:
@@ -101,17 +123,22 @@ class Network:
             # As a header, and not in the jar: the jar may be the caller's. aiohttp adds the jar's cookies to these.
             self._headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
         self._close_timeout = timeouts.close
+        # Cookies of servers that are reached by address count as well: that is what loopback and many internal balancers are.
+        self._jar = session.cookie_jar if session is not None else aiohttp.CookieJar(unsafe=True)
         self._session = self._own_session(timeouts, trust_env, session)
+        # A WebSocket gets a connection that is never used again. A proxy that answers 101 without upgrading would otherwise leave a dead one in the
+        # pool, and the next POST would find it. Where the caller's connector is used, that is the caller's choice.
+        self._websockets = self._own_session(timeouts, trust_env, session, force_close=True) if session is None else self._session
 
-    @staticmethod
-    def _own_session(timeouts: Timeouts, trust_env: bool, session: aiohttp.ClientSession | None) -> aiohttp.ClientSession:
+    def _own_session(
+        self, timeouts: Timeouts, trust_env: bool, session: aiohttp.ClientSession | None, *, force_close: bool = False
+    ) -> aiohttp.ClientSession:
         # The core has a deadline for every stage; only the making of a connection is timed here, so that it can be told from a slow answer.
         timeout = ClientTimeout(total=None, connect=timeouts.connect, sock_connect=timeouts.connect)
         if session is None:
             return aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(keepalive_timeout=KEEPALIVE),
-                # Cookies of servers that are reached by address count as well: that is what loopback and many internal balancers are.
-                cookie_jar=aiohttp.CookieJar(unsafe=True),
+                connector=aiohttp.TCPConnector(force_close=True) if force_close else aiohttp.TCPConnector(keepalive_timeout=KEEPALIVE),
+                cookie_jar=self._jar,
                 timeout=timeout,
                 trust_env=trust_env,
                 middlewares=(_once,),
@@ -136,9 +163,7 @@ class Network:
                 pending = self._session.get(command.url, headers=self._headers, proxy=self._proxy, ssl=self._ssl, allow_redirects=False)
             else:
                 headers = {**self._headers, "Content-Type": "text/plain;charset=UTF-8"}
-                pending = self._session.post(
-                    command.url, data=command.body, headers=headers, proxy=self._proxy, ssl=self._ssl, allow_redirects=False
-                )
+                pending = self._session.post(command.url, data=command.body, headers=headers, proxy=self._proxy, ssl=self._ssl, allow_redirects=False)
             async with pending as response:
                 body = await self._read(response)
                 if body is None:
@@ -163,15 +188,15 @@ class Network:
     async def open_websocket(self, command: OpenWebSocket) -> aiohttp.ClientWebSocketResponse | WebSocketRefused | WebSocketFailed:
         """Open a WebSocket, or say why not; raises nothing but `asyncio.CancelledError`."""
         try:
-            return await self._session.ws_connect(
+            return await self._websockets.ws_connect(
                 command.url,
                 headers=self._headers,
                 proxy=self._proxy,
                 ssl=self._ssl,
                 max_msg_size=self._limits.max_frame,
                 timeout=aiohttp.ClientWSTimeout(ws_close=self._close_timeout),
-                # The Close frame is ours to answer, in order, after what came before it.
-                autoclose=True,
+                # The driver answers a Close frame itself, once it has told the core: aiohttp would first wait for the connection to end.
+                autoclose=False,
             )
         except _UpgradeRefused as refused:
             return WebSocketRefused(command.socket, refused.status, refused.headers, refused.body)
@@ -184,6 +209,14 @@ class Network:
     async def close(self) -> None:
         """Close what is ours."""
         await self._session.close()
+        await self._websockets.close()
+
+
+async def hang_up(socket: aiohttp.ClientWebSocketResponse) -> None:
+    """Answer the peer's Close frame, or leave a socket that is broken, without waiting for anything more of it."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LINGER):
+            await socket.close()
 
 
 def websocket_ended(number: int, socket: aiohttp.ClientWebSocketResponse, message: aiohttp.WSMessage) -> WebSocketClosed | WebSocketFailed:

@@ -45,8 +45,8 @@ class Namespace:
 class SocketIOClient(Client[EventReceived]):
     """An open Socket.IO connection: emit, call, iterate over the events that come.
 
-    Several tasks may use it at once; events leave in the order in which `emit` and `call` were called. Iterate, even if only calls matter: events that nobody
-    takes end up as back-pressure.
+    Several tasks may use it at once; events leave in the order in which `emit` and `call` were called. Iterate, even if only calls matter: events
+    that nobody takes end up as back-pressure.
     """
 
     def __init__(self, machine: SocketIOConnection, engine: Engine, options: Options, namespace: str) -> None:
@@ -110,15 +110,16 @@ class SocketIOClient(Client[EventReceived]):
     async def emit(self, name: str, *args: object) -> None:
         """Send one event; returns when it is queued for the next POST or written to the WebSocket.
 
-        `args` are JSON values, with bytes at any depth. Waits while too much waits already. Raises `LocalProtocolError` for what cannot be sent (nothing is sent
-        then), or what ended the connection. Safe to cancel: the event is sent whole or not at all.
+        `args` are JSON values, with bytes at any depth. Waits while too much waits already. Raises `LocalProtocolError` for what cannot be sent
+        (nothing is sent then), or what ended the connection. Safe to cancel: the event is sent whole or not at all.
         """
         await self._emit(self._main, name, args)
 
     async def call(self, name: str, *args: object, timeout: float | None = DEFAULT_CALL_TIMEOUT) -> Any:
         """Send one event and return the server's acknowledgement: its value, None if it has none, a list if it has several.
 
-        Raises `AckTimeout` after `timeout` seconds (None: never), what ended the connection, or what `emit` raises. Safe to cancel: a late answer is dropped.
+        Raises `AckTimeout` after `timeout` seconds (None: never), what ended the connection, or what `emit` raises. Safe to cancel: a late answer
+        is dropped.
         """
         return await self._call(self._main, name, args, timeout)
 
@@ -131,8 +132,8 @@ class SocketIOClient(Client[EventReceived]):
     async def namespace(self, name: str, *, auth: Mapping[str, object] | None = None) -> Namespace:
         """Join one more namespace on this connection.
 
-        Raises `ConnectRefused` with the server's words, `TimedOut` without an answer; the other namespaces are not touched. If it is cancelled, the namespace is
-        left again.
+        Raises `ConnectRefused` with the server's words, `TimedOut` without an answer; the other namespaces are not touched. If it is cancelled,
+        the namespace is left again.
         """
         joining = self._joining[name] = self._loop.create_future()
         try:
@@ -168,9 +169,9 @@ def connect_socketio(
 ) -> Opening[SocketIOClient]:
     """Open a Socket.IO connection and join a namespace; use it as ``async with connect_socketio(url) as sio`` or await it.
 
-    `url` is an http, https, ws or wss URL; `path` is used where it has none. `auth` is the payload of CONNECT, a JSON object. See `ConnectOptions` for the rest.
-    Opening raises `ConnectRefused` if the namespace refuses, or another `EngineIOError` that names stage, cause and fix; then, or when it is cancelled, nothing
-    is left running.
+    `url` is an http, https, ws or wss URL; `path` is used where it has none. `auth` is the payload of CONNECT, a JSON object. See `ConnectOptions`
+    for the rest. Opening raises `ConnectRefused` if the namespace refuses, or another `EngineIOError` that names stage, cause and fix; then, or
+    when it is cancelled, nothing is left running.
     """
 
     def make() -> SocketIOClient:

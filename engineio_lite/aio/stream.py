@@ -1,7 +1,7 @@
 """A bounded queue between the driver, which must never wait to deliver, and an application that takes things one by one.
 
-asyncio's own queue waits on the side of the writer, which here is a plain function; and an unbounded one would make a slow application a memory leak. So the
-writer always succeeds and *asks first*: once `limit` things wait it stops reading until half of them are taken.
+asyncio's own queue waits on the side of the writer, which here is a plain function; and an unbounded one would make a slow application a memory
+leak. So the writer always succeeds and *asks first*: once `limit` things wait it stops reading until half of them are taken.
 """
 
 from __future__ import annotations

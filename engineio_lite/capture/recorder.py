@@ -1,8 +1,8 @@
 """The record of the door.
 
-Everything that happens to a connection comes in through `process` and everything to be done about it goes out there; so one wrapper around that method sees
-the whole conversation, whatever drives the connection, and nothing else in the library needs a hook. A record holds the values themselves, secrets included:
-it lives in memory, and whoever shows it or writes it redacts it first.
+Everything that happens to a connection comes in through `process` and everything to be done about it goes out there; so one wrapper around that
+method sees the whole conversation, whatever drives the connection, and nothing else in the library needs a hook. A record holds the values
+themselves, secrets included: it lives in memory, and whoever shows it or writes it redacts it first.
 """
 
 from __future__ import annotations

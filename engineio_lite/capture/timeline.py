@@ -1,7 +1,7 @@
 """A record of the door, read as a conversation: one row for each packet that crossed the wire, with its time, direction, carrier and meaning.
 
-Packets are decoded up to Socket.IO where they can be; one that cannot is shown as it is, with the reason. What is secret is shortened or masked here, so a row
-can be printed: a session id keeps its first characters, the strings of an auth payload are hidden unless the caller asks for them.
+Packets are decoded up to Socket.IO where they can be; one that cannot is shown as it is, with the reason. What is secret is shortened or masked
+here, so a row can be printed: a session id keeps its first characters, the strings of an auth payload are hidden unless the caller asks for them.
 """
 
 from __future__ import annotations
@@ -14,15 +14,25 @@ from engineio_lite.capture.recorder import Record
 from engineio_lite.commands import CloseTransport, OpenWebSocket, Poll, Post, SendFrame
 from engineio_lite.connection import Output
 from engineio_lite.events import Closed, PollingStuck, Upgraded, UpgradeFailed
-from engineio_lite.exceptions import DecodeError, HandshakeError, elide
+from engineio_lite.exceptions import DecodeError, HandshakeError
 from engineio_lite.handshake import Handshake
-from engineio_lite.inputs import FrameReceived, Input, RequestFailed, ResponseReceived, WebSocketClosed, WebSocketFailed, WebSocketOpened, WebSocketRefused
-from engineio_lite.packet import Packet, PacketType, decode_packet
+from engineio_lite.inputs import (
+    FrameReceived,
+    Input,
+    RequestFailed,
+    ResponseReceived,
+    WebSocketClosed,
+    WebSocketFailed,
+    WebSocketOpened,
+    WebSocketRefused,
+)
+from engineio_lite.packet import Packet, PacketType, decode_packet, encode_packet
 from engineio_lite.payload import decode_payload
-from engineio_lite.socketio.packet import Decoder, encode
+from engineio_lite.socketio.packet import Decoder
 from engineio_lite.socketio.packet import Packet as SocketIOPacket
 from engineio_lite.socketio.packet import PacketType as SocketIOType
 from engineio_lite.state import Transport
+from engineio_lite.strictjson import encode_json
 
 UP = "->"
 DOWN = "<-"
@@ -45,8 +55,8 @@ _MEANINGS = {
 class Row(msgspec.Struct, frozen=True):
     """One line of a timeline.
 
-    `at` is seconds since the first record; `direction` is ``->`` (to the server), ``<-`` (from it) or blank for what happened on this side; `carrier` says what
-    brought it, such as ``GET 3`` or ``WebSocket 1``; `packet` quotes it, masked and shortened; `meaning` is what it says.
+    `at` is seconds since the first record; `direction` is ``->`` (to the server), ``<-`` (from it) or blank for what happened on this side;
+    `carrier` says what brought it, such as ``GET 3`` or ``WebSocket 1``; `packet` quotes it, masked and shortened; `meaning` is what it says.
     """
 
     at: float
@@ -63,15 +73,17 @@ def timeline(records: Iterable[Record], *, secrets: bool = False, width: int = 1
 
 
 class _Reader:
-    """Reads records one after the other: it remembers what the requests were and which attachments are awaited."""
+    """Reads records one after the other: it remembers what the requests were, which attachments are awaited, and what must not be shown."""
 
     def __init__(self, secrets: bool, width: int) -> None:
-        self._secrets = secrets
+        self._show_auth = secrets
         self._width = width
         self._start: float | None = None
         self._now = 0.0
         self._carriers: dict[int, str] = {}
         self._decoders = {UP: Decoder(), DOWN: Decoder()}
+        self._hidden: dict[str, str] = {}
+        """What must not be shown -> what is shown in its place. Servers repeat a sid or a token in errors, so every row is searched."""
 
     def read(self, record: Record) -> Iterator[Row]:
         if self._start is None:
@@ -82,30 +94,51 @@ class _Reader:
             yield from self._output(output)
 
     def _row(self, direction: str, carrier: str, packet: str, meaning: str) -> Row:
-        return Row(self._now, direction, carrier, packet, meaning)
+        return Row(self._now, direction, carrier, self._fit(packet), self._fit(meaning))
+
+    def _fit(self, text: str) -> str:
+        """Make text fit for one line of a terminal: secrets hidden first, then nothing unprintable, then not too long."""
+        for secret, shown in self._hidden.items():
+            text = text.replace(secret, shown)
+        if not text.isprintable():
+            text = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+        return text if len(text) <= self._width else f"{text[: self._width - 1]}…"
+
+    def _hide(self, secret: str, shown: str) -> None:
+        # Both as it is and as JSON writes it; longer ones first, since one may contain another.
+        for form in (secret, encode_json(secret)[1:-1]):
+            if form:
+                self._hidden[form] = shown
+        self._hidden = dict(sorted(self._hidden.items(), key=lambda pair: -len(pair[0])))
 
     def _input(self, input: Input) -> Iterator[Row]:
         match input:
-            case ResponseReceived(request, 200, _, body):
-                carrier = self._carriers.get(request, f"request {request}")
-                if carrier.startswith("POST"):
-                    yield self._row(DOWN, carrier, "200", "taken")
-                else:
-                    yield from self._body(DOWN, carrier, body)
             case ResponseReceived(request, status, _, body):
-                yield self._row(DOWN, self._carriers.get(request, f"request {request}"), f"HTTP {status}", elide(body.decode(errors="replace"), self._width))
+                yield from self._response(self._carrier(request), status, body)
             case RequestFailed(request, cause, detail):
-                yield self._row(DOWN, self._carriers.get(request, f"request {request}"), cause, detail)
+                yield self._row(DOWN, self._carrier(request), cause, detail)
             case FrameReceived(socket, data):
                 yield self._frame(DOWN, socket, data)
             case WebSocketOpened(socket):
                 yield self._row(DOWN, f"WebSocket {socket}", "101", "open")
             case WebSocketRefused(socket, status, _, body):
-                yield self._row(DOWN, f"WebSocket {socket}", f"HTTP {status}", elide(body.decode(errors="replace"), self._width))
+                yield self._row(DOWN, f"WebSocket {socket}", f"HTTP {status}", self._text(body))
             case WebSocketFailed(socket, cause, detail):
                 yield self._row(DOWN, f"WebSocket {socket}", cause, detail)
             case WebSocketClosed(socket, code, reason):
-                yield self._row(DOWN, f"WebSocket {socket}", "Close", f"code {code}" if code is not None else "without a code" + (f": {reason}" if reason else ""))
+                shown = f"code {code}" if code is not None else "without a code"
+                yield self._row(DOWN, f"WebSocket {socket}", "Close", f"{shown}: {reason}" if reason else shown)
+
+    def _carrier(self, request: int) -> str:
+        return self._carriers.get(request, f"request {request}")
+
+    def _response(self, carrier: str, status: int, body: bytes) -> Iterator[Row]:
+        if status != 200:
+            yield self._row(DOWN, carrier, f"HTTP {status}", self._text(body))
+        elif carrier.startswith("POST"):
+            yield self._row(DOWN, carrier, "200", "taken")
+        else:
+            yield from self._body(DOWN, carrier, body)
 
     def _output(self, output: Output) -> Iterator[Row]:
         match output:
@@ -119,9 +152,10 @@ class _Reader:
                 yield self._row(UP, f"WebSocket {socket}", "GET", "open a WebSocket beside it" if self._carriers else "open a WebSocket")
             case SendFrame(socket, data):
                 yield self._frame(UP, socket, data)
-            case CloseTransport(transport, socket):
-                carrier = f"WebSocket {socket}" if transport is Transport.WEBSOCKET else "polling"
-                yield self._row(UP, carrier, "Close" if socket else "", "close" if socket else "abandon what is in flight")
+            case CloseTransport(Transport.WEBSOCKET, socket):
+                yield self._row(UP, f"WebSocket {socket}", "Close", "close")
+            case CloseTransport():
+                yield self._row(UP, "polling", "", "abandon what is in flight")
             case Upgraded():
                 yield self._row(HERE, "", "", "upgraded")
             case UpgradeFailed(error):
@@ -153,32 +187,48 @@ class _Reader:
             return self._row(direction, carrier, error.excerpt, f"{error.code}: no packet")
 
     def _packet(self, direction: str, carrier: str, packet: Packet) -> Row:
-        data = packet.data
-        if packet.type is PacketType.OPEN and isinstance(data, str):
+        if packet.type is PacketType.MESSAGE:
+            return self._message(direction, carrier, packet.data)
+        data = str(packet.data)
+        if packet.type is PacketType.OPEN:
             return self._row(direction, carrier, "0{…}", self._open(data))
-        if packet.type is not PacketType.MESSAGE:
-            digit = "0123456"[list(PacketType).index(packet.type)]
-            return self._row(direction, carrier, f"{digit}{data!s}"[: self._width], _MEANINGS.get((packet.type, str(data)), packet.type))
+        return self._row(direction, carrier, str(encode_packet(packet)), _MEANINGS.get((packet.type, data), packet.type))
+
+    def _message(self, direction: str, carrier: str, data: str | bytes) -> Row:
         decoder = self._decoders[direction]
         try:
-            inner = decoder.feed(data)
+            packet = decoder.feed(data)
         except DecodeError as error:
-            return self._row(direction, carrier, _quote(data, self._width), f"message, not Socket.IO: {error.code}")
-        if inner is None:
-            return self._row(direction, carrier, _quote(data, self._width), f"{decoder.pending} attachments to come" if isinstance(data, str) else "attachment")
-        if inner.type is SocketIOType.CONNECT and not self._secrets and direction == UP:
-            inner = msgspec.structs.replace(inner, data=_mask(inner.data))
-            (shown,) = encode(inner)
-            return self._row(direction, carrier, _quote(shown, self._width), self._meaning(inner))
-        return self._row(direction, carrier, _quote(data, self._width), self._meaning(inner))
+            # What might be an auth payload is not shown, even if it cannot be read.
+            unread = direction == UP and data[:1] == "0" and not self._show_auth
+            return self._row(direction, carrier, "40…" if unread else self._quote(data), f"message, not Socket.IO: {error.code}")
+        if packet is None:
+            count = decoder.pending
+            awaited = f"{count} attachment{'s' if count > 1 else ''} to come"
+            return self._row(direction, carrier, self._quote(data), awaited if isinstance(data, str) else f"attachment, {awaited}")
+        self._learn(direction, packet)
+        return self._row(direction, carrier, self._quote(data), self._meaning(packet))
+
+    def _learn(self, direction: str, packet: SocketIOPacket) -> None:
+        """Note what must not be shown from here on: ids that the server gives, and the strings of what we authenticate with."""
+        if packet.type is not SocketIOType.CONNECT:
+            return
+        if direction == UP and not self._show_auth:
+            for leaf in _leaves(packet.data):
+                self._hide(leaf, "<redacted>")
+        elif direction == DOWN and isinstance(packet.data, dict):
+            for name in ("sid", "pid"):
+                if isinstance(packet.data.get(name), str):
+                    self._hide(packet.data[name], _head(packet.data[name]))
 
     def _open(self, data: str) -> str:
         try:
             opened = Handshake.parse(data)
         except HandshakeError as error:
-            return f"no open packet: {error.message}"
+            return error.message
+        self._hide(opened.sid, _head(opened.sid))
         upgrades = f", offers {', '.join(opened.upgrades)}" if opened.upgrades else ""
-        return f"open: sid {opened.sid[:_SID_SHOWN]}…, ping every {opened.ping_interval:g} s, timeout {opened.ping_timeout:g} s{upgrades}"
+        return f"open: sid {opened.sid}, ping every {opened.ping_interval:g} s, timeout {opened.ping_timeout:g} s{upgrades}"
 
     def _meaning(self, packet: SocketIOPacket) -> str:
         namespace = "" if packet.namespace == "/" else f" {packet.namespace}"
@@ -186,40 +236,48 @@ class _Reader:
         data = packet.data
         match packet.type:
             case SocketIOType.EVENT if isinstance(data, list):
-                return f"event{namespace}{number} {data[0]}: {_short(data[1:], self._width)}"
+                return f"event{namespace}{number} {data[0]}: {self._json(data[1:])}"
             case SocketIOType.ACK:
-                return f"answer{namespace}{number}: {_short(data, self._width)}"
+                return f"answer{namespace}{number}: {self._json(data)}"
             case SocketIOType.CONNECT if isinstance(data, dict) and isinstance(data.get("sid"), str):
-                return f"connected to {packet.namespace} as {data['sid'][:_SID_SHOWN]}…"
+                return f"connected to {packet.namespace} as {data['sid']}"
             case SocketIOType.CONNECT:
-                shown = "" if data is msgspec.UNSET else f" with {_short(data, self._width)}"
-                return f"connect to {packet.namespace}{shown}"
+                return f"connect to {packet.namespace}" + ("" if data is msgspec.UNSET else f" with {self._json(data)}")
             case SocketIOType.CONNECT_ERROR:
-                return f"refused {packet.namespace}: {_short(data, self._width)}"
+                return f"refused {packet.namespace}: {self._json(data)}"
             case _:
                 return f"leave {packet.namespace}"
 
+    # What is quoted is cut to a few widths here, so that a message of megabytes costs little, and to one width after secrets were hidden.
 
-def _quote(data: str | bytes, width: int) -> str:
-    if isinstance(data, bytes):
-        return f"{len(data)} bytes {data[:8].hex()}{'…' if len(data) > 8 else ''}"
-    shown = elide(f"4{data}", width)
-    return shown[1:-1] if shown.endswith("'") else shown[1:].replace("'…", "…", 1)
+    def _quote(self, data: str | bytes) -> str:
+        if isinstance(data, bytes):
+            return f"{len(data)} bytes {data[:8].hex()}{'…' if len(data) > 8 else ''}"
+        return "4" + data[: 4 * self._width]
+
+    def _text(self, body: bytes) -> str:
+        return body[: 4 * self._width].decode(errors="replace")
+
+    def _json(self, value: object) -> str:
+        try:
+            return msgspec.json.encode(value).decode()[: 4 * self._width]
+        except UnicodeEncodeError:  # a lone surrogate, which JavaScript sends
+            return repr(value)[: 4 * self._width]
 
 
-def _short(value: object, width: int) -> str:
-    shown = msgspec.json.encode(value, enc_hook=repr).decode()
-    return shown if len(shown) <= width else f"{shown[: width - 1]}…"
+def _head(sid: str) -> str:
+    """The first characters of an id: enough to tell two apart, too few to use one."""
+    return f"{sid[: min(_SID_SHOWN, len(sid) // 2)]}…"
 
 
-def _mask(value: object) -> object:
-    """The same shape with every string hidden."""
+def _leaves(value: object) -> Iterator[str]:
+    """Every string in a JSON value, keys aside."""
     match value:
         case dict():
-            return {key: _mask(item) for key, item in value.items()}
+            for item in value.values():
+                yield from _leaves(item)
         case list():
-            return [_mask(item) for item in value]
+            for item in value:
+                yield from _leaves(item)
         case str():
-            return "<redacted>"
-        case _:
-            return value
+            yield value

@@ -1,7 +1,7 @@
 """What the commands share: a console, an error as one readable line, exit codes.
 
-Exit codes of ``engineio-lite``: 0 all well; 1 the command did its work and found something wrong (each says what); 2 it was called wrongly, or something it
-needs is not installed; 3 no connection, or a refusal; 4 a time limit, or a connection lost on the way; 130 interrupted.
+Exit codes of ``engineio-lite``: 0 all well; 1 the command did its work and found something wrong (each says what); 2 it was called wrongly, or
+something it needs is not installed; 3 no connection, or a refusal; 4 a time limit, or a connection lost on the way; 130 interrupted.
 """
 
 from __future__ import annotations

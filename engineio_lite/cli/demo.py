@@ -1,8 +1,8 @@
 """`engineio-lite demo`: the main job, end to end, with nothing to choose and no network.
 
-A real python-socketio server is started on loopback; a chat answer is asked of it and streamed as it comes; then what crossed the wire is shown: the handshake
-with its ``sid``, the POST that carries the auth payload, the probe, the upgrade, the heartbeat, the events. The command checks that each of these was there and
-says so; if one is missing it exits with 1.
+A real python-socketio server is started on loopback; a chat answer is asked of it and streamed as it comes; then what crossed the wire is shown:
+the handshake with its ``sid``, the POST that carries the auth payload, the probe, the upgrade, the heartbeat, the events. The command checks that
+each of these was there and says so; if one is missing it exits with 1.
 """
 
 from __future__ import annotations

@@ -1,15 +1,17 @@
 """Socket.IO on top of Engine.IO: the second machine, behind the same kind of door.
 
-`SocketIOConnection.process(input, now)` takes what an application can ask of a namespace and everything that Engine.IO takes, and returns the commands for the
-driver and the events for the application, so a driver cannot tell which of the two machines it drives. Inside, an Engine.IO connection does its work, and what
-it says is lifted: its commands pass through, its messages become packets and these become events, its end ends every namespace.
+`SocketIOConnection.process(input, now)` takes what an application can ask of a namespace and everything that Engine.IO takes, and returns the
+commands for the driver and the events for the application, so a driver cannot tell which of the two machines it drives. Inside, an Engine.IO
+connection does its work, and what it says is lifted: its commands pass through, its messages become packets and these become events, its end ends
+every namespace.
 
 The rules that matter here (Socket.IO protocol revision 5, and what servers were seen to do):
 
 - Nothing but CONNECT goes to a namespace before the server's answer: Node closes the whole connection otherwise.
 - Events may come before that answer. They are kept, delivered right after it, and dropped if it is a refusal.
 - A refused namespace does not touch the others. When the last one is gone, whoever ended it, the connection closes.
-- An attachment belongs to the header before it, whatever transport carries it; so packets are put together above the transport, and an upgrade may fall between.
+- An attachment belongs to the header before it, whatever transport carries it; so packets are put together above the transport, and an upgrade may
+  fall between.
 - Acknowledgement ids count from 0 in each namespace, as the reference client counts. Answers to unknown ids are ignored, visibly.
 """
 
@@ -17,7 +19,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 import msgspec
@@ -42,7 +44,6 @@ from engineio_lite.handshake import Handshake
 from engineio_lite.inputs import Close, Fail, SendMessages, TimePassed
 from engineio_lite.inputs import Input as EngineInput
 from engineio_lite.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
-from engineio_lite.socketio.packet import Decoder, encode
 from engineio_lite.socketio.events import (
     CallAnswered,
     CallFailed,
@@ -54,8 +55,9 @@ from engineio_lite.socketio.events import (
     SocketIOEvent,
 )
 from engineio_lite.socketio.inputs import Acknowledge, Emit, Input, JoinNamespace, LeaveNamespace
-from engineio_lite.socketio.packet import Packet, PacketType
+from engineio_lite.socketio.packet import Decoder, Packet, PacketType, encode
 from engineio_lite.state import NAMESPACE, CloseReason, NamespaceInput, NamespaceState, SessionState, Transport, UpgradeState
+from engineio_lite.strictjson import encode_json
 
 Output: TypeAlias = EngineOutput | SocketIOEvent
 """One thing that comes out of the door."""
@@ -85,12 +87,16 @@ class Engine(Protocol):
 class _Namespace:
     """What is remembered of one namespace."""
 
-    __slots__ = ("calls", "early", "name", "next_ack_id", "state", "unsent_connect")
+    __slots__ = ("abandoned", "calls", "early", "name", "next_ack_id", "order", "state", "unsent_connect")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.state = NamespaceState.DISCONNECTED
         self.unsent_connect: str | bytes | None = None
+        self.abandoned = False
+        """Whether the answer to a CONNECT is still to come that nobody waits for any more."""
+        self.order = 0
+        """Which entry of the deadlines counts: an earlier join of the same name may have left one behind."""
         self.early: list[EventReceived] = []
         self.next_ack_id = 0
         self.calls: dict[int, int] = {}
@@ -110,6 +116,7 @@ class _Call(msgspec.Struct, frozen=True):
     ack_id: int
     name: str
     timeout: float | None
+    order: int
 
 
 class SocketIOConnection:
@@ -153,7 +160,8 @@ class SocketIOConnection:
         Raises `LocalProtocolError`, and nothing else, if the application asked for something illegal; then nothing has changed.
         """
         self._now = now
-        self._out = out = []
+        out: list[Output] = []
+        self._out = out
         handler = self._HANDLERS.get(type(input))
         if handler is not None:
             handler(self, input)
@@ -209,31 +217,55 @@ class SocketIOConnection:
     def _join(self, wish: JoinNamespace) -> None:
         if self.engine.state not in (SessionState.IDLE, SessionState.OPENING, SessionState.OPEN):
             raise LocalProtocolError(f"a namespace can be joined until the session ends, it is {self.engine.state}", cause=Cause.NOT_OPEN)
+        if wish.auth is not None and not isinstance(wish.auth, Mapping):
+            raise LocalProtocolError(f"auth is a JSON object (a mapping), not {type(wish.auth).__name__}", cause=Cause.BAD_OPTION)
         namespace = self._namespaces.get(wish.namespace) or _Namespace(wish.namespace)
         if (namespace.state, NamespaceInput.CONNECT) not in NAMESPACE:
             raise LocalProtocolError(f"namespace {elide(wish.namespace)} is {namespace.state} already", cause=Cause.ALREADY_CONNECTED)
-        if len(self._namespaces) >= self._limits.max_namespaces and wish.namespace not in self._namespaces:
-            raise LocalProtocolError(f"{len(self._namespaces)} namespaces are joined already, the limit", cause=Cause.BAD_NAMESPACE)
+        self._check_namespaces()
         data = msgspec.UNSET if wish.auth is None else dict(wish.auth)
         (connect,) = encode(Packet(PacketType.CONNECT, data, wish.namespace), limits=self._limits)
-        outputs = self._send([connect]) if self.engine.state is SessionState.OPEN else []
-        namespace.unsent_connect = None if self.engine.state is SessionState.OPEN else connect
+        # A second CONNECT before the answer to the first would make Node close the connection: it waits for that answer.
+        now = self.engine.state is SessionState.OPEN and not namespace.abandoned
+        outputs = self._send([connect]) if now else []
         namespace.step(NamespaceInput.CONNECT)
         self._namespaces[wish.namespace] = namespace
-        self._arm(self._timeouts.namespace, wish.namespace)
+        if now:
+            namespace.order = self._arm(self._timeouts.namespace, wish.namespace)
+        else:
+            namespace.unsent_connect = connect
         self._lift(outputs)
+
+    def _check_namespaces(self) -> None:
+        """Make sure that one more can be joined; those that were left make room."""
+        joined = sum(namespace.state is not NamespaceState.DISCONNECTED for namespace in self._namespaces.values())
+        if joined >= self._limits.max_namespaces:
+            raise LocalProtocolError(f"{joined} namespaces are joined already, the limit", cause=Cause.BAD_NAMESPACE)
+        if len(self._namespaces) >= 2 * self._limits.max_namespaces:
+            gone = [name for name, left in self._namespaces.items() if left.state is NamespaceState.DISCONNECTED and not left.abandoned]
+            for name in gone:
+                del self._namespaces[name]
 
     def _leave(self, wish: LeaveNamespace) -> None:
         namespace = self._namespaces.get(wish.namespace)
         if namespace is None or (namespace.state, NamespaceInput.DISCONNECT) not in NAMESPACE:
             raise LocalProtocolError(f"namespace {elide(wish.namespace)} is not joined", cause=Cause.NAMESPACE_NOT_CONNECTED)
-        sent = namespace.unsent_connect is None
-        outputs = self._send(encode(Packet(PacketType.DISCONNECT, namespace=wish.namespace))) if sent else []
-        self._lift(outputs)
+        if namespace.state is NamespaceState.CONNECTED:
+            self._lift(self._send(encode(Packet(PacketType.DISCONNECT, namespace=wish.namespace))))
+        else:
+            self._abandon(namespace)
         self._left(namespace, NamespaceInput.DISCONNECT, CloseReason.CLIENT_DISCONNECT)
+
+    def _abandon(self, namespace: _Namespace) -> None:
+        """Nobody waits for the answer to CONNECT any more. Nothing may be said before it; it is answered with DISCONNECT when it comes."""
+        namespace.abandoned = namespace.abandoned or namespace.unsent_connect is None
+        namespace.unsent_connect = None
+        namespace.early.clear()
 
     def _emit(self, wish: Emit) -> None:
         namespace = self._connected(wish.namespace)
+        if wish.timeout is not None and not wish.timeout >= 0:
+            raise LocalProtocolError(f"a timeout is a number of seconds from 0 up, or None, not {wish.timeout!r}", cause=Cause.BAD_OPTION)
         ack_id = None
         if wish.call is not None:
             if len(self._calls) >= self._limits.max_pending_calls:
@@ -246,9 +278,8 @@ class SocketIOConnection:
         if wish.call is not None and ack_id is not None:
             namespace.next_ack_id += 1
             namespace.calls[ack_id] = wish.call
-            self._calls[wish.call] = _Call(namespace, ack_id, wish.name, wish.timeout)
-            if wish.timeout is not None:
-                self._arm(wish.timeout, wish.call)
+            order = self._arm(wish.timeout, wish.call) if wish.timeout is not None else 0
+            self._calls[wish.call] = _Call(namespace, ack_id, wish.name, wish.timeout, order)
         self._lift(outputs)
 
     def _acknowledge(self, wish: Acknowledge) -> None:
@@ -259,7 +290,10 @@ class SocketIOConnection:
     def _close(self, wish: Close) -> None:
         connected = [name for name, namespace in self._namespaces.items() if namespace.state is NamespaceState.CONNECTED]
         farewell = [message for name in connected for message in encode(Packet(PacketType.DISCONNECT, namespace=name))]
-        self._lift(self.engine.process(Close((*wish.farewell, *farewell)), self._now))
+        outputs = self.engine.process(Close((*wish.farewell, *farewell)), self._now)
+        if self._ending is None:
+            self._ending = (CloseReason.CLIENT_CLOSE, None)  # whatever the server says from here on, it was we who left
+        self._lift(outputs)
 
     def _connected(self, name: str) -> _Namespace:
         namespace = self._namespaces.get(name)
@@ -297,7 +331,8 @@ class SocketIOConnection:
             try:
                 outputs = self.engine.process(reaction, self._now)
             except LocalProtocolError as error:
-                # Only a CONNECT can be refused here: its auth payload is larger than this server takes, which nobody could know before the open packet.
+                # Only a CONNECT can be refused here: its auth payload is larger than this server takes, which nobody could know before the open
+                # packet.
                 self._end(CloseReason.CLIENT_CLOSE, error)
             else:
                 self._lift(outputs)
@@ -308,6 +343,7 @@ class SocketIOConnection:
             if namespace.unsent_connect is not None:
                 messages.append(namespace.unsent_connect)
                 namespace.unsent_connect = None
+                namespace.order = self._arm(self._timeouts.namespace, namespace.name)
         if messages:
             self._reactions.append(SendMessages(tuple(messages)))
 
@@ -320,7 +356,7 @@ class SocketIOConnection:
         try:
             packet = self._decoder.feed(data)
         except DecodeError as error:
-            self._fail(error)
+            self._fail(error.locate(stage="namespace"))
             return
         if packet is None:
             return
@@ -328,10 +364,27 @@ class SocketIOConnection:
         if packet.type is PacketType.EVENT and namespace is not None and namespace.state is NamespaceState.CONNECTED:
             arguments: list[object] = packet.data  # type: ignore[assignment]  # the decoder has checked it
             self._out.append(EventReceived(packet.namespace, arguments[0], arguments[1:], packet.id))  # type: ignore[arg-type]  # the same
-        elif namespace is None or namespace.state is NamespaceState.DISCONNECTED:
+        elif namespace is None or namespace.state is NamespaceState.DISCONNECTED or namespace.abandoned:
             self._out.append(PacketIgnored(packet, f"namespace {elide(packet.namespace)} is not joined"))
+            if namespace is not None and namespace.abandoned:
+                self._abandoned_answer(namespace, packet)
         else:
             self._PACKETS[packet.type](self, namespace, packet)
+
+    def _abandoned_answer(self, namespace: _Namespace, packet: Packet) -> None:
+        """The answer that was no longer wanted: leave what it granted, and only then ask again if somebody has joined meanwhile."""
+        if packet.type is not PacketType.CONNECT and packet.type is not PacketType.CONNECT_ERROR:
+            return
+        namespace.abandoned = False
+        messages: list[str | bytes] = []
+        if packet.type is PacketType.CONNECT:
+            messages.extend(encode(Packet(PacketType.DISCONNECT, namespace=namespace.name)))
+        if namespace.unsent_connect is not None:
+            messages.append(namespace.unsent_connect)
+            namespace.unsent_connect = None
+            namespace.order = self._arm(self._timeouts.namespace, namespace.name)
+        if messages:
+            self._reactions.append(SendMessages(tuple(messages)))
 
     def _early_event(self, namespace: _Namespace, packet: Packet) -> None:
         limit = self._limits.max_early_events
@@ -357,7 +410,7 @@ class SocketIOConnection:
         data = packet.data
         if not isinstance(data, dict) or not isinstance(data.get("sid"), str):
             # Servers of protocol revision 4 (Socket.IO 2) send a bare `40` unasked, and would never answer our CONNECT.
-            message = f'expected {{"sid": …}} in the answer to CONNECT, got {elide(repr(data)) if data is not msgspec.UNSET else "no payload"}'
+            message = f'expected {{"sid": …}} in the answer to CONNECT, got {"no payload" if data is msgspec.UNSET else elide(encode_json(data))}'
             self._refused(namespace, HandshakeError(message, cause=Cause.SOCKETIO_V2, stage="namespace"))
             return
         namespace.step(NamespaceInput.RECEIVE_CONNECT)
@@ -383,16 +436,19 @@ class SocketIOConnection:
         self._close_if_last(CloseReason.SERVER_DISCONNECT, error)
 
     def _receive_disconnect(self, namespace: _Namespace, packet: Packet) -> None:
-        self._left(namespace, NamespaceInput.RECEIVE_DISCONNECT, CloseReason.SERVER_DISCONNECT)
+        # python-socketio with `always_connect` grants first and then says why it does not: that is a refusal, whenever it comes.
+        data = packet.data if isinstance(packet.data, dict) else {}
+        refusal = ConnectRefused(namespace.name, data["message"], data.get("data")) if isinstance(data.get("message"), str) else None
+        if namespace.state is NamespaceState.CONNECTING:
+            self._refused(namespace, refusal or ConnectRefused(namespace.name, "disconnected before the answer to CONNECT"))
+        else:
+            self._left(namespace, NamespaceInput.RECEIVE_DISCONNECT, CloseReason.SERVER_DISCONNECT, refusal)
 
-    def _left(self, namespace: _Namespace, input: NamespaceInput, reason: CloseReason) -> None:
-        if not namespace.step(input):
-            return
-        namespace.early.clear()
-        namespace.unsent_connect = None
-        self._fail_calls(namespace, ConnectionClosed(f"namespace {elide(namespace.name)} was left: {reason}", reason=reason))
-        self._out.append(NamespaceLeft(namespace.name, reason))
-        self._close_if_last(reason)
+    def _left(self, namespace: _Namespace, input: NamespaceInput, reason: CloseReason, error: EngineIOError | None = None) -> None:
+        namespace.step(input)
+        self._fail_calls(namespace, error or ConnectionClosed(f"namespace {elide(namespace.name)} was left: {reason}", reason=reason))
+        self._out.append(NamespaceLeft(namespace.name, reason, error))
+        self._close_if_last(reason, error)
 
     def _close_if_last(self, reason: CloseReason, error: EngineIOError | None = None) -> None:
         if all(namespace.state is NamespaceState.DISCONNECTED for namespace in self._namespaces.values()):
@@ -431,21 +487,27 @@ class SocketIOConnection:
 
     # ---------------------------------------------------------------------------------------------------------------------------------- time
 
-    def _arm(self, seconds: float, key: int | str) -> None:
+    def _arm(self, seconds: float, key: int | str) -> int:
+        """Note an instant for a call or a namespace; return what tells this entry from earlier ones of the same key."""
         self._order += 1
         heapq.heappush(self._deadlines, (self._now + seconds, self._order, key))
         if len(self._deadlines) > 64 + 2 * (len(self._calls) + len(self._namespaces)):
             # Answered calls leave their instants behind; without this, a year-long timeout on each would grow the heap for a year.
-            self._deadlines = [entry for entry in self._deadlines if self._awaited(entry[2])]
+            self._deadlines = [entry for entry in self._deadlines if self._awaited(entry[2], entry[1]) or entry[1] == self._order]
             heapq.heapify(self._deadlines)
+        return self._order
 
-    def _awaited(self, key: int | str) -> bool:
-        return self.namespace_state(key) is NamespaceState.CONNECTING if isinstance(key, str) else key in self._calls
+    def _awaited(self, key: int | str, order: int) -> bool:
+        if isinstance(key, int):
+            call = self._calls.get(key)
+            return call is not None and call.order == order
+        namespace = self._namespaces.get(key)
+        return namespace is not None and namespace.state is NamespaceState.CONNECTING and namespace.order == order
 
     def _time_passed(self, input: TimePassed) -> None:
         while self._deadlines and self._deadlines[0][0] <= self._now:
-            key = heapq.heappop(self._deadlines)[2]
-            if self._awaited(key):
+            _, order, key = heapq.heappop(self._deadlines)
+            if self._awaited(key, order):
                 self._expire(key)
         self._lift(self.engine.process(input, self._now))
 
@@ -459,7 +521,7 @@ class SocketIOConnection:
             message = f"expected an answer to CONNECT for namespace {elide(key)} within {seconds:.3g} s, nothing came"
             namespace = self._namespaces[key]
             namespace.step(NamespaceInput.DEADLINE)
-            namespace.early.clear()
+            self._abandon(namespace)
             error = TimedOut(message, cause=Cause.CONNECT_UNANSWERED, stage="namespace")
             self._out.append(NamespaceRefused(key, error))
             self._close_if_last(CloseReason.CLIENT_CLOSE, error)

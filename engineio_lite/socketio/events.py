@@ -1,4 +1,5 @@
-"""What the application sees of a Socket.IO connection, in order; `Opened`, `Upgraded`, `UpgradeFailed`, `PollingStuck` and `Closed` come through from Engine.IO."""
+"""What the application sees of a Socket.IO connection, in order; `Opened`, `Upgraded`, `UpgradeFailed`, `PollingStuck` and `Closed` come through
+from Engine.IO."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from engineio_lite.events import Closed, Opened, PollingStuck, UpgradeFailed, Upgraded
+from engineio_lite.events import Closed, Opened, PollingStuck, Upgraded, UpgradeFailed
 from engineio_lite.events import PacketIgnored as EnginePacketIgnored
 from engineio_lite.exceptions import EngineIOError
 from engineio_lite.socketio.packet import Packet
@@ -29,10 +30,11 @@ class NamespaceRefused(msgspec.Struct, frozen=True):
 
 
 class NamespaceLeft(msgspec.Struct, frozen=True):
-    """`namespace` is left, by either side."""
+    """`namespace` is left, by either side; `error` is the server's refusal where it gave its reason only now."""
 
     namespace: str
     reason: CloseReason
+    error: EngineIOError | None = None
 
 
 class EventReceived(msgspec.Struct, frozen=True):

@@ -29,8 +29,8 @@ class LeaveNamespace(msgspec.Struct, frozen=True):
 class Emit(msgspec.Struct, frozen=True):
     """Send event `name` with `args` (JSON values, bytes at any depth).
 
-    A `call` number, chosen by the caller and unused so far, asks for an acknowledgement: exactly one `CallAnswered` or `CallFailed` with that number will
-    follow, at the latest after `timeout` seconds (None: only when the namespace is left).
+    A `call` number, chosen by the caller and unused so far, asks for an acknowledgement: exactly one `CallAnswered` or `CallFailed` with that
+    number will follow, at the latest after `timeout` seconds (None: only when the namespace is left).
     """
 
     name: str
