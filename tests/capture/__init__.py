@@ -1,0 +1,1 @@
+"""What crossed the door: recording it, reading it, playing it again."""

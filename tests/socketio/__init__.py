@@ -1,0 +1,1 @@
+"""The Socket.IO machine: scripts, the namespace table, and anything at all."""
