@@ -189,6 +189,9 @@ def encode_packet(packet: Packet) -> str | bytes:
     Reference: engine.io-protocol version 4, "Packet encoding".
     """
     data = packet.data
+    # Text that is ASCII throughout, which Python knows of every string, has nothing that could be wrong with it.
+    if type(data) is str and data.isascii():
+        return _digit(packet) + data
     if isinstance(data, bytes):
         _require_message(packet)
         return data
@@ -209,14 +212,18 @@ def encode_packet_as_text(packet: Packet) -> str:
 
 
 def _encode_text(packet: Packet, data: str) -> str:
-    digit = _DIGITS.get(packet.type)
-    if digit is None:
-        raise _bad_message(f"expected one of the seven packet types, got {packet.type!r}")
     if not isinstance(data, str):
         raise _bad_message(f"expected data as str or bytes, got {type(data).__name__}")
     if not data.isascii():
         _require_utf8(data)
-    return digit + data
+    return _digit(packet) + data
+
+
+def _digit(packet: Packet) -> str:
+    try:
+        return _DIGITS[packet.type]
+    except (KeyError, TypeError):
+        raise _bad_message(f"expected one of the seven packet types, got {packet.type!r}") from None
 
 
 def _require_message(packet: Packet) -> None:

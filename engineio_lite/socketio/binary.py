@@ -31,7 +31,8 @@ class PlaceholderError(ValueError):
 
 # --- out: from values to placeholders and attachments
 
-_LARGE: Final = 2**63
+_LARGEST: Final = 2**63 - 1
+_SMALLEST: Final = -(2**63)
 
 
 def are_plain(values: Iterable[object], depth: int) -> bool:
@@ -52,7 +53,7 @@ def are_plain(values: Iterable[object], depth: int) -> bool:
         elif kind is list or kind is tuple:
             if not are_plain(value, depth - 1):  # type: ignore[arg-type]
                 return False
-        elif not ((kind is int and -_LARGE < value < _LARGE) or (kind is float and -inf < value < inf)):  # type: ignore[operator]
+        elif not ((kind is int and _SMALLEST <= value <= _LARGEST) or (kind is float and -inf < value < inf)):  # type: ignore[operator]
             return False
     return True
 
@@ -72,7 +73,7 @@ def _is_plain_object(value: Mapping[object, object], depth: int) -> bool:
         elif kind is list or kind is tuple:
             if not are_plain(item, depth - 1):  # type: ignore[arg-type]
                 return False
-        elif not ((kind is int and -_LARGE < item < _LARGE) or (kind is float and -inf < item < inf)):  # type: ignore[operator]
+        elif not ((kind is int and _SMALLEST <= item <= _LARGEST) or (kind is float and -inf < item < inf)):  # type: ignore[operator]
             return False
     return True
 

@@ -416,7 +416,8 @@ def _prefix(packet: Packet) -> str:
 
 def _check(packet: Packet) -> _Shape:
     """Refuse whatever the grammar does not let us say, before anything is encoded."""
-    shape = _GRAMMAR.get(packet.type)
+    kind: object = packet.type
+    shape = _GRAMMAR.get(packet.type) if isinstance(kind, str) else None
     if shape is None or packet.type in _PLAIN:
         raise _refused(f"expected a packet type other than the binary ones, got {packet.type!r}", Cause.BAD_MESSAGE)
     _check_payload(packet, shape)
@@ -433,11 +434,11 @@ def _check_payload(packet: Packet, shape: _Shape) -> None:
         if shape.payload_required:
             raise _refused(f"expected {_expected(shape)} as the data of a packet of type {packet.type}, got none", Cause.MISSING_PAYLOAD)
         return
-    if packet.type is PacketType.DISCONNECT:
+    if packet.type == PacketType.DISCONNECT:
         raise _refused("expected no data in a packet of type DISCONNECT: the reference server closes the connection", Cause.UNEXPECTED_PAYLOAD)
     if not isinstance(data, (*shape.payloads, tuple) if list in shape.payloads else shape.payloads):
         raise _refused(f"expected {_expected(shape)} as the data of a packet of type {packet.type}, got {type(data).__name__}", Cause.BAD_PAYLOAD)
-    if packet.type is _EVENT:
+    if packet.type == _EVENT:
         fault = _event_fault(cast("list[object]", data))
         if fault is not None:
             raise _refused(fault[1], fault[0])
