@@ -6,6 +6,7 @@ The service that this dialect was made for is gone (see docs/labs.md); what rema
 
 from __future__ import annotations
 
+from perplexity_labs.client import DEFAULT_URL, LabsClient
 from perplexity_labs.exceptions import (
     ConnectionLost,
     LabsError,
@@ -30,11 +31,13 @@ from perplexity_labs.timeouts import Timeout
 
 __all__ = [
     "DEFAULT_MODEL",
+    "DEFAULT_URL",
     "MODELS",
     "AnswerReader",
     "Citations",
     "ConnectionLost",
     "Finish",
+    "LabsClient",
     "LabsError",
     "MessageError",
     "Part",

@@ -23,6 +23,7 @@ import argparse
 import asyncio
 import contextlib
 import ipaddress
+import os
 import re
 import sys
 import threading
@@ -243,7 +244,7 @@ class LoopbackServer:
             self._listening.set_result(f"http://{self._host}:{runner.addresses[0][1]}")
             await self._stop.wait()
         except OSError as error:
-            raise LoopbackUnavailable(f"cannot listen at {self._host}:{self._port}: {error.strerror}") from error
+            raise LoopbackUnavailable(f"cannot listen at {self._host}:{self._port}: {os.strerror(error.errno or 0)}") from error
         finally:
             self._line.cut()
             await runner.cleanup()
@@ -356,9 +357,9 @@ def serve(
 ) -> LoopbackServer:
     """Make a server that answers every question by the script, in an `async with` or a `with` block.
 
-    The answer is `pieces`, or `text` in words; `Script` describes the rest. `ping_interval` and `ping_timeout` are what the server announces, in
-    seconds; `transports` what it allows (None: polling and websocket); `port` 0 takes any free one. Raises ValueError for a `host` that is not
-    loopback.
+    The answer is `pieces`, or `text` in words; `Script` describes the rest. `ping_interval` and `ping_timeout` are in seconds, of which
+    python-engineio announces the whole ones; `transports` what it allows (None: polling and websocket); `port` 0 takes any free one. Raises
+    ValueError for a `host` that is not loopback.
     """
     script = Script(
         pieces=tuple(split(text) if pieces is None else pieces),
