@@ -1,0 +1,321 @@
+"""The command ``perplexity-labs ask``, as a process of its own, against the loopback server: what it prints, and the exit code that it ends with."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from perplexity_labs import encode_request, loopback
+from perplexity_labs.loopback import JOKE, REWRITTEN, SOURCES
+
+DEAD = "http://127.0.0.1:9"
+SOURCE_LIST = "".join(f"[{number}] {source}\n" for number, source in enumerate(SOURCES, 1))
+LIMIT = 30.0
+
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "PERPLEXITY_LABS_URL", "FORCE_COLOR"}}
+COMMAND = [sys.executable, "-m", "perplexity_labs.cli"]
+
+
+def run(*arguments: str, stdin: str | bytes = "", environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    data = stdin.encode() if isinstance(stdin, str) else stdin
+    done = subprocess.run(
+        [*COMMAND, *arguments], input=data, capture_output=True, timeout=LIMIT, check=False, env=ENVIRONMENT | dict(environment or {})
+    )
+    assert b"Traceback" not in done.stderr
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def interrupt(process: subprocess.Popen[bytes]) -> int:
+    """Press Ctrl-C as a person does: again, if nothing happens. Python overlooks a signal that falls between its look and its read."""
+    while True:
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(2)
+
+
+def objects(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+# --------------------------------------------------------------------------------------------------------------------------------- asking
+
+
+def test_it_prints_the_answer_and_its_sources() -> None:
+    with loopback.serve(pace=0) as server:
+        done = run("ask", "--url", server.url, "Tell me a joke")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{JOKE}\n\n{SOURCE_LIST}", "")
+    assert server.questions == [encode_request("Tell me a joke")]
+
+
+def test_words_need_no_quotes_and_options_reach_the_server() -> None:
+    with loopback.serve(pace=0, citations=()) as server:
+        done = run("ask", "--url", server.url, "--model", "sonar", "--system", "Be brief.", "--transport", "polling", "Tell", "me", "a joke")
+    assert (done.returncode, done.stdout) == (0, f"{JOKE}\n")
+    assert server.questions == [
+        encode_request([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Tell me a joke"}], model="sonar")
+    ]
+    assert server.visitors[0].transport == "polling"
+    assert server.visitors[0].left == "client disconnect"
+
+
+@pytest.mark.parametrize("arguments", [[], ["-"]])
+def test_a_question_may_come_through_a_pipe(arguments: list[str]) -> None:
+    with loopback.serve(text="да", pace=0, citations=()) as server:
+        done = run("ask", "--url", server.url, *arguments, stdin="Привет?\nsecond line\n")
+    assert (done.returncode, done.stdout) == (0, "да\n")
+    assert server.questions[0]["messages"] == [{"role": "user", "content": "Привет?\nsecond line"}]
+
+
+def test_the_address_may_come_from_the_environment() -> None:
+    with loopback.serve(text="yes", pace=0, citations=()) as server:
+        done = run("ask", "hi", environment={"PERPLEXITY_LABS_URL": server.url})
+    assert (done.returncode, done.stdout) == (0, "yes\n")
+
+
+def test_json_is_one_object_a_part() -> None:
+    with loopback.serve(text="да ok", rewrite_at=1, citations=["https://a"], pace=0) as server:
+        done = run("ask", "--json", "--url", server.url, "hi")
+    assert objects(done) == [
+        {"type": "text_delta", "text": "да"},
+        {"type": "text_reset", "text": f"{REWRITTEN} ok"},
+        {"type": "citations", "items": ["https://a"]},
+        {"type": "finish", "reason": "stop"},
+    ]
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_text_is_printed_as_it_comes() -> None:
+    replies: list[loopback.Reply] = [("x", ({"output": "first"},))]
+    with loopback.serve(replies=replies) as server:
+        with subprocess.Popen(
+            [*COMMAND, "ask", "--url", server.url, "hi"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT
+        ) as process:
+            assert process.stdout is not None
+            ready, _, _ = select.select([process.stdout], [], [], LIMIT)
+            assert ready
+            assert os.read(process.stdout.fileno(), 100) == b"first"
+            process.send_signal(signal.SIGINT)
+
+
+def test_a_rewritten_answer_is_printed_anew_with_a_note() -> None:
+    with loopback.serve(text="one two three", rewrite_at=1, citations=(), pace=0) as server:
+        done = run("ask", "--url", server.url, "hi")
+    assert done.stdout == f"one\n{REWRITTEN} two three\n"
+    assert done.stderr == "(the server rewrote its answer; from the beginning:)\n"
+
+
+def test_sources_that_are_no_text_are_named_too() -> None:
+    with loopback.serve(text="hi", citations=[{"url": "https://a", "title": "A"}, {"title": "B"}, 3, "two\nlines"], pace=0) as server:
+        done = run("ask", "--url", server.url, "hi")
+    assert done.stdout == 'hi\n\n[1] https://a\n[2] {"title": "B"}\n[3] 3\n[4] two lines\n'
+
+
+def test_half_a_surrogate_pair_and_an_ascii_terminal_lose_no_answer() -> None:
+    with loopback.serve(pieces=["\ud83d", " да"], citations=(), pace=0) as server:
+        done = run("ask", "--url", server.url, "hi", environment={"PYTHONIOENCODING": "ascii"})
+        assert (done.returncode, done.stdout) == (0, "\\ud83d \\u0434\\u0430\n")
+        assert objects(run("ask", "--json", "--url", server.url, "hi"))[0] == {"type": "text_delta", "text": "\ud83d"}
+
+
+# ------------------------------------------------------------------------------------------------------------------------------ failing
+
+
+def test_a_failed_answer_is_1() -> None:
+    with loopback.serve(fail="Too many\nrequests", fail_after=2, pace=0) as server:
+        done = run("ask", "--url", server.url, "hi")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "A long\n", "error: Too many requests [answer-failed]\n")
+
+
+def test_a_failed_answer_in_json_is_the_last_object() -> None:
+    with loopback.serve(fail="Too many requests", fail_after=2, pace=0) as server:
+        done = run("ask", "--json", "--url", server.url, "hi")
+    assert done.returncode == 1
+    assert objects(done)[-1] == {"type": "error", "cause": "answer-failed", "message": "Too many requests", "fix": None, "partial": "A long"}
+    assert done.stderr == "error: Too many requests [answer-failed]\n"
+
+
+def test_an_unknown_dialect_is_1() -> None:
+    with loopback.serve(replies=[("x", ({"answer": "hi", "final": True},))]) as server:
+        done = run("ask", "--url", server.url, "hi")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: the answer ended without any text: expected `output`, saw keys 'answer', 'final' [answer-unexpected] — ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ask", "--url", DEAD, ""],
+        ["ask", "--url", DEAD, " "],
+        ["ask", "--url", DEAD],
+        ["ask", "--url", DEAD, "-"],
+        ["ask", "--no-such-option", "hi"],
+        ["ask", "--timeout", "0", "hi"],
+        ["ask", "--transport", "pigeon", "hi"],
+        ["ask", "--url", "gopher://127.0.0.1", "hi"],
+        ["tell"],
+    ],
+    ids=lambda arguments: " ".join(arguments),
+)
+def test_a_wrong_call_is_2(arguments: list[str]) -> None:
+    done = run(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "rror: " in done.stderr
+
+
+def test_a_pipe_that_is_not_utf8_is_2() -> None:
+    done = run("ask", "--url", DEAD, stdin=b"\xff\xfe")
+    assert done.returncode == 2
+    assert "Standard input is not UTF-8" in done.stderr
+
+
+def test_a_dead_server_is_3() -> None:
+    done = run("ask", "--url", DEAD, "hi")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert re.fullmatch(r"error: [^\n]*\[connect-refused, [^\n]*\] — start the server, or correct host and port\n", done.stderr)
+
+
+def test_a_dead_proxy_is_3() -> None:
+    with loopback.serve() as server:
+        done = run("ask", "--url", server.url, "--proxy", DEAD, "hi")
+    assert done.returncode == 3
+    assert "[proxy-failed, " in done.stderr
+
+
+def test_a_refusal_is_3_with_the_servers_words() -> None:
+    with loopback.serve(refuse="come back later") as server:
+        done = run("ask", "--url", server.url, "hi")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "come back later" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_lost_connection_is_4_after_the_text_so_far() -> None:
+    with loopback.serve(disconnect_after=2, pace=0) as server:
+        done = run("ask", "--url", server.url, "hi")
+    assert (done.returncode, done.stdout) == (4, "A long\n")
+    assert re.fullmatch(r"error: the connection ended in the middle of the answer: [^\n]*\[server-disconnected\][^\n]*\n", done.stderr)
+
+
+def test_a_time_limit_is_4() -> None:
+    with loopback.serve(delay_first=60) as server:
+        done = run("ask", "--url", server.url, "--timeout", "0.5", "hi")
+        assert server.visitors[0].left == "client disconnect"
+    assert done.returncode == 4
+    assert done.stderr.startswith("error: no end of the answer within 0.5 s [total-timeout] — ")
+
+
+def test_ctrl_c_is_130_and_the_server_is_told() -> None:
+    with loopback.serve(replies=[("x", ({"output": "first"},))]) as server:
+        with subprocess.Popen(
+            [*COMMAND, "ask", "--url", server.url, "hi"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT
+        ) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            assert process.stdout.read(5) == b"first"
+            process.send_signal(signal.SIGINT)
+            assert process.wait(LIMIT) == 130
+            assert process.stderr.read() == b"\n"
+        assert [visitor.left for visitor in server.visitors] == ["client disconnect"]
+
+
+def test_ctrl_c_takes_no_longer_because_the_server_is_stuck() -> None:
+    serving = [sys.executable, "-m", "perplexity_labs.loopback", "--pace", "0.01"]
+    with subprocess.Popen(serving, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        assert server.stdout is not None
+        asking = [*COMMAND, "ask", "--url", server.stdout.readline().strip(), "hi"]
+        with subprocess.Popen(asking, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdout.read(5)
+            server.send_signal(signal.SIGSTOP)
+            try:
+                process.send_signal(signal.SIGINT)
+                assert process.wait(5) == 130
+                assert b"Traceback" not in process.stderr.read()
+            finally:
+                server.kill()
+
+
+def test_ctrl_c_while_it_reads_the_question_is_130() -> None:
+    with subprocess.Popen(
+        [*COMMAND, "ask", "--url", DEAD, "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT
+    ) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write(b"x" * 200_000)  # more than a pipe holds: it is being read once this is written
+        process.stdin.flush()
+        assert interrupt(process) == 130
+        assert b"Traceback" not in process.stderr.read()
+
+
+def test_a_reader_that_leaves_is_no_traceback() -> None:
+    with loopback.serve(text="word " * 2000, pace=0) as server:
+        with subprocess.Popen(
+            [*COMMAND, "ask", "--url", server.url, "hi"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT
+        ) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdout.read(10)
+            process.stdout.close()
+            assert process.wait(LIMIT) == 1
+            assert process.stderr.read() == b""
+
+
+def test_without_the_cli_extra_it_says_so_in_one_line() -> None:
+    code = "import sys; sys.modules['click'] = None; from perplexity_labs.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=LIMIT, check=False)
+    assert (done.returncode, done.stderr) == (2, "perplexity-labs: the command line needs the cli extra: pip install 'engineio-lite[cli]'\n")
+
+
+# --------------------------------------------------------------------------------------------------------------------------- on a terminal
+
+
+def on_a_terminal(*arguments: str, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
+    """Run it where standard output and error are a terminal: the exit code, and what a person would be shown."""
+    ours, theirs = pty.openpty()
+    try:
+        process = subprocess.Popen([*COMMAND, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=ENVIRONMENT | dict(environment or {}))
+    finally:
+        os.close(theirs)
+    shown = b""
+    try:
+        while chunk := os.read(ours, 65536):
+            shown += chunk
+    except OSError:  # how a terminal says that nobody writes any more
+        pass
+    finally:
+        os.close(ours)
+    return process.wait(LIMIT), shown.decode().replace("\r\n", "\n")
+
+
+def test_colour_only_on_a_terminal_and_only_if_it_is_wanted() -> None:
+    with loopback.serve(text="hi", pace=0, citations=["https://a"]) as server:
+        assert on_a_terminal("ask", "--url", server.url, "hi") == (0, "hi\n\n\x1b[2m[1] https://a\x1b[0m\n")
+        assert on_a_terminal("ask", "--url", server.url, "hi", environment={"NO_COLOR": "1"}) == (0, "hi\n\n[1] https://a\n")
+    with loopback.serve(fail="no") as server:
+        assert on_a_terminal("ask", "--url", server.url, "hi") == (1, "\x1b[31m\x1b[1merror:\x1b[0m no [answer-failed]\n")
+
+
+def test_the_server_cannot_command_the_terminal() -> None:
+    with loopback.serve(pieces=["a\x1b[2Jb\x9b2Jc\x07\td"], pace=0, citations=["x\x1b]0;y\x07"]) as server:
+        assert on_a_terminal("ask", "--url", server.url, "hi", environment={"NO_COLOR": "1"}) == (0, "a␛[2Jb�2Jc␇\td\n\n[1] x␛]0;y␇\n")
+        assert run("ask", "--url", server.url, "hi").stdout.startswith("a\x1b[2Jb\x9b2Jc\x07\td\n")
+    with loopback.serve(fail="\x1b[31mred") as server:
+        assert run("ask", "--url", server.url, "hi").stderr == "error: ␛[31mred [answer-failed]\n"
+
+
+def test_a_terminal_without_a_question_is_asked_for_one() -> None:
+    code, shown = on_a_terminal("ask", "--url", DEAD)
+    assert code == 2
+    assert "Give a question, or pipe one in." in shown
