@@ -213,7 +213,8 @@ class EngineIOConnection:
             self._enqueue(wish.messages, costs)
             if Timer.FIRST_WORD in self._timers:
                 self._timers.disarm(Timer.FIRST_WORD)
-                self._timers.arm(Timer.UPGRADE_START, self._now + self._timeouts.upgrade_delay)
+                if self._upgrade_wanted():
+                    self._timers.arm(Timer.UPGRADE_START, self._now + self._timeouts.upgrade_delay)
 
     def _enqueue(self, messages: Sequence[str | bytes], costs: Sequence[int]) -> None:
         for message, cost in zip(messages, costs, strict=True):
@@ -349,6 +350,8 @@ class EngineIOConnection:
     # ------------------------------------------------------------------------------------------------------------------------------- the end
 
     def _fail(self, error: EngineIOError, reason: CloseReason = CloseReason.TRANSPORT_ERROR) -> None:
+        if self.state is SessionState.CLOSED:
+            return
         if reason is CloseReason.PARSE_ERROR and self.transport is Transport.WEBSOCKET:
             # Say goodbye in the protocol's own word, so that a python-engineio server ends its session now and not at the next ping.
             self._send_frame(encode_packet(_CLOSE))
@@ -598,7 +601,8 @@ class EngineIOConnection:
         if opened.socket != self._socket or self.upgrade_state is UpgradeState.NONE:
             return  # given up, or the session's own socket: the server speaks first there
         repairing = self.upgrade_state is UpgradeState.REPAIRING
-        self._step_upgrade(UpgradeInput.SOCKET_OPENED)
+        if not self._step_upgrade(UpgradeInput.SOCKET_OPENED):
+            return  # a driver that says it twice
         if repairing:
             self._timers.disarm(Timer.UPGRADE)
             self._timers.disarm(Timer.BACKOFF)

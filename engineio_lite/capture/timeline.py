@@ -6,6 +6,7 @@ here, so a row can be printed: a session id keeps its first characters, the stri
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
@@ -28,7 +29,7 @@ from engineio_lite.inputs import (
 )
 from engineio_lite.packet import Packet, PacketType, decode_packet, encode_packet
 from engineio_lite.payload import decode_payload
-from engineio_lite.socketio.packet import Decoder
+from engineio_lite.socketio.packet import Decoder, encode
 from engineio_lite.socketio.packet import Packet as SocketIOPacket
 from engineio_lite.socketio.packet import PacketType as SocketIOType
 from engineio_lite.state import Transport
@@ -40,6 +41,13 @@ HERE = "  "
 
 _SID_SHOWN = 4
 """Characters kept of a session id: enough to tell two sessions apart, too few to use one."""
+
+_MIN_SEARCHED = 4
+"""Characters from which a secret is looked for in every row: shorter ones would be found everywhere, and are worth nothing."""
+
+_REDACTED = "<redacted>"
+
+_NOTHING = re.compile(r"(?!)")
 
 _MEANINGS = {
     (PacketType.PING, "probe"): "probe: can you hear me?",
@@ -84,6 +92,7 @@ class _Reader:
         self._decoders = {UP: Decoder(), DOWN: Decoder()}
         self._hidden: dict[str, str] = {}
         """What must not be shown -> what is shown in its place. Servers repeat a sid or a token in errors, so every row is searched."""
+        self._pattern = _NOTHING
 
     def read(self, record: Record) -> Iterator[Row]:
         if self._start is None:
@@ -98,18 +107,18 @@ class _Reader:
 
     def _fit(self, text: str) -> str:
         """Make text fit for one line of a terminal: secrets hidden first, then nothing unprintable, then not too long."""
-        for secret, shown in self._hidden.items():
-            text = text.replace(secret, shown)
+        # In the whole text, before it is cut: a cut could leave the half of a secret that the search no longer knows.
+        text = self._pattern.sub(lambda found: self._hidden[found.group()], text)
         if not text.isprintable():
             text = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
         return text if len(text) <= self._width else f"{text[: self._width - 1]}…"
 
     def _hide(self, secret: str, shown: str) -> None:
+        if len(secret) < _MIN_SEARCHED:
+            return
         # Both as it is and as JSON writes it; longer ones first, since one may contain another.
-        for form in (secret, encode_json(secret)[1:-1]):
-            if form:
-                self._hidden[form] = shown
-        self._hidden = dict(sorted(self._hidden.items(), key=lambda pair: -len(pair[0])))
+        self._hidden.update(dict.fromkeys((secret, encode_json(secret)[1:-1]), shown))
+        self._pattern = re.compile("|".join(map(re.escape, sorted(self._hidden, key=len, reverse=True))))
 
     def _input(self, input: Input) -> Iterator[Row]:
         match input:
@@ -207,6 +216,9 @@ class _Reader:
             awaited = f"{count} attachment{'s' if count > 1 else ''} to come"
             return self._row(direction, carrier, self._quote(data), awaited if isinstance(data, str) else f"attachment, {awaited}")
         self._learn(direction, packet)
+        if packet.type is SocketIOType.CONNECT and direction == UP and not self._show_auth:
+            packet = msgspec.structs.replace(packet, data=_masked(packet.data))
+            (data,) = encode(packet)
         return self._row(direction, carrier, self._quote(data), self._meaning(packet))
 
     def _learn(self, direction: str, packet: SocketIOPacket) -> None:
@@ -215,7 +227,7 @@ class _Reader:
             return
         if direction == UP and not self._show_auth:
             for leaf in _leaves(packet.data):
-                self._hide(leaf, "<redacted>")
+                self._hide(leaf, _REDACTED)
         elif direction == DOWN and isinstance(packet.data, dict):
             for name in ("sid", "pid"):
                 if isinstance(packet.data.get(name), str):
@@ -248,26 +260,40 @@ class _Reader:
             case _:
                 return f"leave {packet.namespace}"
 
-    # What is quoted is cut to a few widths here, so that a message of megabytes costs little, and to one width after secrets were hidden.
-
-    def _quote(self, data: str | bytes) -> str:
+    @staticmethod
+    def _quote(data: str | bytes) -> str:
         if isinstance(data, bytes):
             return f"{len(data)} bytes {data[:8].hex()}{'…' if len(data) > 8 else ''}"
-        return "4" + data[: 4 * self._width]
+        return "4" + data
 
-    def _text(self, body: bytes) -> str:
-        return body[: 4 * self._width].decode(errors="replace")
+    @staticmethod
+    def _text(body: bytes) -> str:
+        return body.decode(errors="replace")
 
-    def _json(self, value: object) -> str:
+    @staticmethod
+    def _json(value: object) -> str:
         try:
-            return msgspec.json.encode(value).decode()[: 4 * self._width]
+            return msgspec.json.encode(value).decode()
         except UnicodeEncodeError:  # a lone surrogate, which JavaScript sends
-            return repr(value)[: 4 * self._width]
+            return repr(value)
 
 
 def _head(sid: str) -> str:
     """The first characters of an id: enough to tell two apart, too few to use one."""
     return f"{sid[: min(_SID_SHOWN, len(sid) // 2)]}…"
+
+
+def _masked(value: object) -> object:
+    """The same shape with every string hidden, keys aside."""
+    match value:
+        case dict():
+            return {key: _masked(item) for key, item in value.items()}
+        case list():
+            return [_masked(item) for item in value]
+        case str():
+            return _REDACTED
+        case _:
+            return value
 
 
 def _leaves(value: object) -> Iterator[str]:

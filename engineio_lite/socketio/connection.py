@@ -230,19 +230,19 @@ class SocketIOConnection:
         outputs = self._send([connect]) if now else []
         namespace.step(NamespaceInput.CONNECT)
         self._namespaces[wish.namespace] = namespace
-        if now:
-            namespace.order = self._arm(self._timeouts.namespace, wish.namespace)
-        else:
+        if not now:
             namespace.unsent_connect = connect
+        if self.engine.state is SessionState.OPEN:
+            namespace.order = self._arm(self._timeouts.namespace, wish.namespace)
         self._lift(outputs)
 
     def _check_namespaces(self) -> None:
         """Make sure that one more can be joined; those that were left make room."""
-        joined = sum(namespace.state is not NamespaceState.DISCONNECTED for namespace in self._namespaces.values())
-        if joined >= self._limits.max_namespaces:
-            raise LocalProtocolError(f"{joined} namespaces are joined already, the limit", cause=Cause.BAD_NAMESPACE)
+        gone = [name for name, namespace in self._namespaces.items() if namespace.state is NamespaceState.DISCONNECTED and not namespace.abandoned]
+        if len(self._namespaces) - len(gone) >= self._limits.max_namespaces:
+            message = f"{self._limits.max_namespaces} namespaces are joined, or asked for and left without an answer, the limit"
+            raise LocalProtocolError(message, cause=Cause.BAD_NAMESPACE)
         if len(self._namespaces) >= 2 * self._limits.max_namespaces:
-            gone = [name for name, left in self._namespaces.items() if left.state is NamespaceState.DISCONNECTED and not left.abandoned]
             for name in gone:
                 del self._namespaces[name]
 
@@ -445,7 +445,8 @@ class SocketIOConnection:
             self._left(namespace, NamespaceInput.RECEIVE_DISCONNECT, CloseReason.SERVER_DISCONNECT, refusal)
 
     def _left(self, namespace: _Namespace, input: NamespaceInput, reason: CloseReason, error: EngineIOError | None = None) -> None:
-        namespace.step(input)
+        if not namespace.step(input):
+            return  # the connection ended on the way, and everything is said
         self._fail_calls(namespace, error or ConnectionClosed(f"namespace {elide(namespace.name)} was left: {reason}", reason=reason))
         self._out.append(NamespaceLeft(namespace.name, reason, error))
         self._close_if_last(reason, error)
