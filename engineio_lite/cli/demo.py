@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import sys
 from collections.abc import Sequence
 
@@ -23,7 +24,7 @@ from engineio_lite.capture.timeline import DOWN, UP
 from engineio_lite.cli._console import FOUND, USAGE, fail, readable_errors
 
 PING_INTERVAL = 1
-"""Seconds between the server's pings: short, so that one comes while the answer streams. Whole, because python-engineio truncates what it announces."""
+"""Seconds between the server's pings: short, so that one comes while the answer streams; whole, because python-engineio truncates it."""
 
 PACE = 0.04
 """Seconds between two pieces of the answer: a model's speed, and some three seconds in all."""
@@ -59,6 +60,7 @@ def command(question: str, show_all: bool, as_json: bool) -> None:
         console.print()
         console.print(_table(rows if show_all else _folded(rows)))
     missing = [name for name, seen in _landmarks(rows) if not seen]
+    console.print()
     console.print(_verdict(rows))
     if missing:
         fail(f"not seen on the wire: {', '.join(missing)}", FOUND)
@@ -72,20 +74,41 @@ async def _converse(question: str, recorder: Recorder, console: Console) -> None
         console.print(f"[dim]A python-socketio server runs at[/] {server.url} [dim]for as long as this takes. Asking it:[/]")
         console.print(f"[bold]> {question}[/]\n")
         sources: Sequence[object] = ()
+        typewriter = _Typewriter(console)
         async with LabsClient(server.url, recorder=recorder) as labs:
             async for part in labs.stream(question):
                 match part:
                     case TextDelta(text):
-                        console.print(text, end="", soft_wrap=True)
-                        console.file.flush()
+                        typewriter.type(text)
                     case TextReset(text):
-                        console.print(f"\n[dim](rewritten)[/]\n{text}", end="", soft_wrap=True)
+                        console.print("\n[dim](the server rewrote its text)[/]")
+                        typewriter = _Typewriter(console)
+                        typewriter.type(text)
                     case Citations(items):
                         sources = items
                     case Finish():
                         console.print("\n")
             for number, source in enumerate(sources, 1):
                 console.print(f"[dim]\\[{number}] {source}[/]", soft_wrap=True)
+
+
+class _Typewriter:
+    """Prints text as it comes, and breaks lines between words: a terminal would break them anywhere."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._column = 0
+
+    def type(self, text: str) -> None:
+        for piece in re.findall(r"\s*\S*", text):
+            if "\n" in piece:
+                self._column = 0
+            elif self._column + len(piece) > self._console.width:
+                self._console.out(highlight=False)
+                self._column, piece = 0, piece.lstrip()
+            self._console.out(piece, end="", highlight=False)
+            self._console.file.flush()
+            self._column += len(piece.rpartition("\n")[2])
 
 
 def _landmarks(rows: Sequence[Row]) -> list[tuple[str, bool]]:
@@ -110,7 +133,7 @@ def _verdict(rows: Sequence[Row]) -> Text:
     line = Text()
     for name, found in _landmarks(rows):
         line.append("✓ " if found else "✗ ", style="green" if found else "bold red")
-        line.append(f"{name}   ", style="" if found else "bold red")
+        line.append(f"{name.replace(' ', chr(160))}  ", style="" if found else "bold red")
     return line
 
 
@@ -139,12 +162,14 @@ _ARROWS = {UP: ("──▶", "cyan"), DOWN: ("◀──", "magenta")}
 
 
 def _table(rows: Sequence[Row]) -> Table:
-    table = Table(title="What crossed the wire", title_justify="left", title_style="bold", box=None, padding=(0, 1), pad_edge=False, expand=False)
-    table.add_column("seconds", justify="right", style="dim", no_wrap=True)
-    table.add_column("")
-    table.add_column("on", style="dim", no_wrap=True)
-    table.add_column("packet", no_wrap=True, overflow="ellipsis", max_width=44)
-    table.add_column("meaning", no_wrap=True, overflow="ellipsis")
+    table = Table(
+        title="What crossed the wire", title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0), pad_edge=False, expand=True
+    )
+    table.add_column("seconds", justify="right", style="dim", no_wrap=True, min_width=7)
+    table.add_column("", no_wrap=True, min_width=3)
+    table.add_column("on", style="dim", no_wrap=True, min_width=11)
+    table.add_column("packet", no_wrap=True, overflow="ellipsis", ratio=2)
+    table.add_column("meaning", no_wrap=True, overflow="ellipsis", ratio=3)
     for row in rows:
         arrow, colour = _ARROWS.get(row.direction, ("───", "green"))
         table.add_row(f"{row.at:.3f}", Text(arrow, style=colour), row.carrier, Text(row.packet, style=colour), Text(row.meaning))
