@@ -68,18 +68,18 @@ def decode_packet(data: str | bytes, *, lenient: bool = False) -> Packet:
     Raises `DecodeError` with code ``empty-packet``, ``unknown-packet-type`` or ``bad-base64``; the offset counts code points from the start of
     `data`. Reference: engine.io-protocol version 4, "Packet encoding".
     """
-    if type(data) is bytes:
-        return Packet(_MESSAGE, data)
-    try:
-        return Packet(_TYPES[data[0]], data[1:])  # type: ignore[index]  # bytes are gone: mypy does not narrow by `type(...) is`
-    except (KeyError, IndexError, TypeError):
-        return _decode_rare(data, lenient)
+    if type(data) is str:
+        try:
+            return Packet(_TYPES[data[0]], data[1:])
+        except (KeyError, IndexError):
+            pass
+    return _decode_rare(data, lenient)
 
 
 def _decode_rare(data: str | bytes, lenient: bool) -> Packet:
     """Everything that is not a digit followed by text."""
-    if isinstance(data, bytes):  # a subclass
-        return Packet(_MESSAGE, bytes(data))
+    if isinstance(data, bytes):
+        return Packet(_MESSAGE, bytes(data))  # which copies only what is of a subclass
     if not isinstance(data, str):
         raise LocalProtocolError(f"expected a packet as str or bytes, got {type(data).__name__}", cause=Cause.BAD_MESSAGE)
     if not data:

@@ -146,8 +146,9 @@ def is_version_3_payload(text: str) -> bool:
     """
     text = _ASTRAL.sub("\ufffd\ufffd", text)  # one character for every UTF-16 code unit
     position = 0
-    while (header := _V3_PACKET.match(text, position)) is not None:
+    while position < len(text):
+        header = _V3_PACKET.match(text, position)
+        if header is None or int(header[1]) == 0:
+            return False
         position = header.end() + int(header[1])
-        if int(header[1]) == 0 or position >= len(text):
-            break
-    return header is not None and position == len(text)
+    return position == len(text) > 0

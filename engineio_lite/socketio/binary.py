@@ -87,11 +87,15 @@ def extract(value: object, *, max_depth: int, max_integer_digits: int) -> tuple[
     form and integers that are too long, ``bad-placeholder`` for an object that looks like a placeholder beside real bytes, and ``bad-message`` for
     anything else that is not JSON. Reference: socket.io-protocol revision 5, "Packet encoding".
     """
-    extractor = _Extractor(max_depth, 10**max_integer_digits)
+    extractor = _Extractor(max_depth, 10 ** min(max_integer_digits, _CONVERTIBLE_DIGITS))
     copy = extractor.copy(value, 1)
     if extractor.attachments and extractor.has_lookalike:
         raise _refused(f"an object with {PLACEHOLDER!r} beside bytes would be read as a placeholder", Cause.BAD_PLACEHOLDER)
     return copy, extractor.attachments
+
+
+_CONVERTIBLE_DIGITS: Final = 4300
+"""What the interpreter converts to text unless told otherwise, whatever the limit says."""
 
 
 class _Extractor:

@@ -375,22 +375,22 @@ def encode(packet: Packet, *, limits: Limits = DEFAULT_LIMITS) -> list[str | byt
     """
     # As in decoding, the plain event in the main namespace has a short way, and falls through to the long one if anything is unusual.
     data = packet.data
-    if packet.type is _EVENT and packet.id is None and packet.namespace == MAIN_NAMESPACE and type(data) is list and data:
-        name = data[0]
-        if type(name) is str and name not in RESERVED_EVENTS and are_plain(data, limits.max_depth - 1):
-            return ["2" + encode_json(data)]
-    return _encode_rare(packet, limits)
+    try:
+        if packet.type is _EVENT and packet.id is None and packet.namespace == MAIN_NAMESPACE and type(data) is list and data:
+            name = data[0]
+            if type(name) is str and name not in RESERVED_EVENTS and are_plain(data, limits.max_depth - 1):
+                return ["2" + encode_json(data)]
+        return _encode_rare(packet, limits)
+    except RecursionError:
+        raise _refused("expected less nesting than the interpreter's stack can follow", Cause.TOO_DEEP) from None
 
 
 def _encode_rare(packet: Packet, limits: Limits) -> list[str | bytes]:
     shape = _check(packet)
     if packet.data is msgspec.UNSET:
         return [shape.digit + _prefix(packet)]
-    try:
-        data, attachments = _split(packet.data, limits)
-        text = encode_json(data)
-    except RecursionError:
-        raise _refused("expected less nesting than the interpreter's stack can follow", Cause.TOO_DEEP) from None
+    data, attachments = _split(packet.data, limits)
+    text = encode_json(data)
     if not attachments:
         return [shape.digit + _prefix(packet) + text]
     binary_type = _BINARY.get(packet.type)

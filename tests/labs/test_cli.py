@@ -11,8 +11,8 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import IO, Any
 
 import pytest
 
@@ -23,7 +23,9 @@ DEAD = "http://127.0.0.1:9"
 SOURCE_LIST = "".join(f"[{number}] {source}\n" for number, source in enumerate(SOURCES, 1))
 LIMIT = 30.0
 
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "PERPLEXITY_LABS_URL", "FORCE_COLOR"}}
+# What would change the output: colours, another server, and the debug mode of asyncio, which logs to standard error.
+_UNWANTED = {"FORCE_COLOR", "NO_COLOR", "PERPLEXITY_LABS_URL", "PYTHONASYNCIODEBUG", "PYTHONDEVMODE"}
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in _UNWANTED}
 COMMAND = [sys.executable, "-m", "perplexity_labs.cli"]
 
 
@@ -34,6 +36,20 @@ def run(*arguments: str, stdin: str | bytes = "", environment: Mapping[str, str]
     )
     assert b"Traceback" not in done.stderr
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@contextlib.contextmanager
+def started(*command: str) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes], IO[bytes], IO[bytes]]]:
+    """A process with its standard streams, which does not outlive its block whatever happens there."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=ENVIRONMENT) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            yield process, process.stdin, process.stdout, process.stderr
+        finally:
+            process.kill()
 
 
 def interrupt(process: subprocess.Popen[bytes]) -> int:
@@ -97,15 +113,10 @@ def test_json_is_one_object_a_part() -> None:
 
 def test_text_is_printed_as_it_comes() -> None:
     replies: list[loopback.Reply] = [("x", ({"output": "first"},))]
-    with loopback.serve(replies=replies) as server:
-        with subprocess.Popen(
-            [*COMMAND, "ask", "--url", server.url, "hi"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT
-        ) as process:
-            assert process.stdout is not None
-            ready, _, _ = select.select([process.stdout], [], [], LIMIT)
-            assert ready
-            assert os.read(process.stdout.fileno(), 100) == b"first"
-            process.send_signal(signal.SIGINT)
+    with loopback.serve(replies=replies) as server, started(*COMMAND, "ask", "--url", server.url, "hi") as (_, _, stdout, _):
+        ready, _, _ = select.select([stdout], [], [], LIMIT)
+        assert ready
+        assert os.read(stdout.fileno(), 100) == b"first"
 
 
 def test_a_rewritten_answer_is_printed_anew_with_a_note() -> None:
@@ -217,59 +228,40 @@ def test_a_time_limit_is_4() -> None:
 
 def test_ctrl_c_is_130_and_the_server_is_told() -> None:
     with loopback.serve(replies=[("x", ({"output": "first"},))]) as server:
-        with subprocess.Popen(
-            [*COMMAND, "ask", "--url", server.url, "hi"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT
-        ) as process:
-            assert process.stdout is not None
-            assert process.stderr is not None
-            assert process.stdout.read(5) == b"first"
+        with started(*COMMAND, "ask", "--url", server.url, "hi") as (process, _, stdout, stderr):
+            assert stdout.read(5) == b"first"
             process.send_signal(signal.SIGINT)
             assert process.wait(LIMIT) == 130
-            assert process.stderr.read() == b"\n"
+            assert stderr.read() == b"\n"
         assert [visitor.left for visitor in server.visitors] == ["client disconnect"]
 
 
 def test_ctrl_c_takes_no_longer_because_the_server_is_stuck() -> None:
-    serving = [sys.executable, "-m", "perplexity_labs.loopback", "--pace", "0.01"]
-    with subprocess.Popen(serving, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
-        assert server.stdout is not None
-        asking = [*COMMAND, "ask", "--url", server.stdout.readline().strip(), "hi"]
-        with subprocess.Popen(asking, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT) as process:
-            assert process.stdout is not None
-            assert process.stderr is not None
-            process.stdout.read(5)
+    with started(sys.executable, "-m", "perplexity_labs.loopback", "--pace", "0.01") as (server, _, printed, _):
+        url = printed.readline().decode().strip()
+        with started(*COMMAND, "ask", "--url", url, "hi") as (process, _, stdout, stderr):
+            assert stdout.read(5)
             server.send_signal(signal.SIGSTOP)
-            try:
-                process.send_signal(signal.SIGINT)
-                assert process.wait(5) == 130
-                assert b"Traceback" not in process.stderr.read()
-            finally:
-                server.kill()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(5) == 130
+            assert b"Traceback" not in stderr.read()
 
 
 def test_ctrl_c_while_it_reads_the_question_is_130() -> None:
-    with subprocess.Popen(
-        [*COMMAND, "ask", "--url", DEAD, "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT
-    ) as process:
-        assert process.stdin is not None
-        assert process.stderr is not None
-        process.stdin.write(b"x" * 200_000)  # more than a pipe holds: it is being read once this is written
-        process.stdin.flush()
+    with started(*COMMAND, "ask", "--url", DEAD, "-") as (process, stdin, _, stderr):
+        stdin.write(b"x" * 200_000)  # more than a pipe holds: it is being read once this is written
+        stdin.flush()
         assert interrupt(process) == 130
-        assert b"Traceback" not in process.stderr.read()
+        assert b"Traceback" not in stderr.read()
 
 
 def test_a_reader_that_leaves_is_no_traceback() -> None:
     with loopback.serve(text="word " * 2000, pace=0) as server:
-        with subprocess.Popen(
-            [*COMMAND, "ask", "--url", server.url, "hi"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT
-        ) as process:
-            assert process.stdout is not None
-            assert process.stderr is not None
-            process.stdout.read(10)
-            process.stdout.close()
+        with started(*COMMAND, "ask", "--url", server.url, "hi") as (process, _, stdout, stderr):
+            stdout.read(10)
+            stdout.close()
             assert process.wait(LIMIT) == 1
-            assert process.stderr.read() == b""
+            assert stderr.read() == b""
 
 
 def test_without_the_cli_extra_it_says_so_in_one_line() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import subprocess
@@ -178,15 +179,19 @@ async def test_a_bad_question_fails() -> None:
 
 def test_by_hand_it_prints_its_address_and_leaves_on_ctrl_c() -> None:
     command = [sys.executable, "-m", "perplexity_labs.loopback", "--text", "hi", "--transport", "websocket"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    environment = {name: value for name, value in os.environ.items() if name not in {"PYTHONASYNCIODEBUG", "PYTHONDEVMODE"}}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        url = process.stdout.readline().strip()
-        assert url.startswith("http://127.0.0.1:")
-        assert process.stderr.readline().startswith(f"Ask it: perplexity-labs ask --url {url} ")
-        process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
-        assert process.stderr.read() == ""
+        try:
+            url = process.stdout.readline().strip()
+            assert url.startswith("http://127.0.0.1:")
+            assert process.stderr.readline().startswith(f"Ask it: perplexity-labs ask --url {url} ")
+            process.send_signal(signal.SIGINT)
+            assert process.wait(10) == 0
+            assert process.stderr.read() == ""
+        finally:
+            process.kill()
 
 
 def test_without_the_demo_extra_it_says_so_in_one_line() -> None:
