@@ -54,7 +54,12 @@ def command() -> None:
 @click.option("--model", default=DEFAULT_MODEL, show_default=True, help=f"Passed on as it is; the service had {', '.join(MODELS)}.")
 @click.option("--system", metavar="TEXT", help="A system message to go before the question.")
 @click.option("--proxy", metavar="URL", help="HTTP proxy for everything, with user and password in it if it wants them.")
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="For the whole, connecting included. Default: 600.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, min_open=True),
+    metavar="SECONDS",
+    help="Limit for the whole. Default: 120 to the first text, then 60 from one reply to the next, 600 in all.",
+)
 @click.option("--transport", type=click.Choice(["default", "polling", "websocket"]), default="default", help="Default: polling, then an upgrade.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each part of the answer, and for an error.")
 def ask(
@@ -94,7 +99,7 @@ def ask(
 def _question(words: tuple[str, ...]) -> str:
     question = " ".join(words)
     if words in {(), ("-",)}:
-        if not words and sys.stdin.isatty():
+        if (not words and _is_terminal(sys.stdin)) or sys.stdin is None:
             raise click.UsageError("Give a question, or pipe one in.")
         try:
             # Piece by piece, since Python notices Ctrl-C between two reads but not within one.
@@ -158,7 +163,7 @@ class _TextPrinter(_Printer):
 
     def __init__(self) -> None:
         super().__init__()
-        self._terminal = sys.stdout.isatty()
+        self._terminal = _is_terminal(sys.stdout)
         self._in_line = False
         self._sources: tuple[JSON, ...] = ()
 
@@ -226,4 +231,9 @@ def _harmless(text: str) -> str:
 
 def _style(text: str, stream: TextIO, **style: Any) -> str:
     # click takes colours out where there is no terminal, but knows nothing of https://no-color.org.
-    return click.style(text, **style) if stream.isatty() and not os.environ.get("NO_COLOR") else text
+    return click.style(text, **style) if _is_terminal(stream) and not os.environ.get("NO_COLOR") else text
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    # Python has None for a stream that was closed before it started, as in `command <&-`.
+    return stream is not None and stream.isatty()

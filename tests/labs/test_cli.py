@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -188,6 +189,24 @@ def test_a_pipe_that_is_not_utf8_is_2() -> None:
     done = run("ask", "--url", DEAD, stdin=b"\xff\xfe")
     assert done.returncode == 2
     assert "Standard input is not UTF-8" in done.stderr
+
+
+def test_the_retired_service_is_called_gone() -> None:
+    done = run("ask", "--proxy", DEAD, "hi")  # a proxy that is not there, so that nothing leaves this machine
+    assert done.returncode == 3
+    assert "— the Labs service is gone: give --url, or set PERPLEXITY_LABS_URL" in done.stderr
+
+
+def test_streams_that_are_closed_are_no_traceback() -> None:
+    def shell(redirections: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        command = " ".join(map(shlex.quote, [*COMMAND, "ask", *arguments]))
+        return subprocess.run(f"{command} {redirections}", shell=True, capture_output=True, timeout=LIMIT, check=False, env=ENVIRONMENT)
+
+    done = shell("<&-", "--url", DEAD)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (2, b"Error: Give a question, or pipe one in.")
+    with loopback.serve(pace=0) as server:
+        done = shell(">&-", "--url", server.url, "hi")
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_a_dead_server_is_3() -> None:
