@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import click
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -50,20 +51,30 @@ def command(question: str, show_all: bool, as_json: bool) -> None:
     except ImportError:
         fail("the demo needs the demo extra", USAGE, "pip install 'engineio-lite[demo]'")
     console = Console(highlight=False, stderr=as_json)
-    recorder = Recorder()
-    asyncio.run(_converse(question, recorder, console))
-    rows = timeline(recorder.records, secrets=True)  # the only secret here is a constant of the dialect, known to everyone
+    rows = demonstrate(console, question)
     if as_json:
         for row in rows:
             sys.stdout.write(msgspec.json.encode(row).decode() + "\n")
     else:
-        console.print()
-        console.print(_table(rows if show_all else _folded(rows)))
+        show(console, rows if show_all else folded(rows))
+    console.print(verdict(rows))
     missing = [name for name, seen in _landmarks(rows) if not seen]
-    console.print()
-    console.print(_verdict(rows))
     if missing:
         fail(f"not seen on the wire: {', '.join(missing)}", FOUND)
+
+
+def demonstrate(console: Console, question: str) -> list[Row]:
+    """Ask the loopback server, print the answer as it comes, and return what crossed the wire."""
+    recorder = Recorder()
+    asyncio.run(_converse(question, recorder, console))
+    return timeline(recorder.records, secrets=True)  # the only secret here is a constant of the dialect, known to everyone
+
+
+def show(console: Console, rows: Sequence[Row]) -> None:
+    """Print what crossed the wire as a table."""
+    console.print()
+    console.print(_table(rows))
+    console.print()
 
 
 async def _converse(question: str, recorder: Recorder, console: Console) -> None:
@@ -72,7 +83,7 @@ async def _converse(question: str, recorder: Recorder, console: Console) -> None
 
     async with loopback.serve(pace=PACE, ping_interval=PING_INTERVAL, ping_timeout=5) as server:
         console.print(f"[dim]A python-socketio server runs at[/] {server.url} [dim]for as long as this takes. Asking it:[/]")
-        console.print(f"[bold]> {question}[/]\n")
+        console.print(f"[bold]> {escape(question)}[/]\n")
         sources: Sequence[object] = ()
         typewriter = _Typewriter(console)
         async with LabsClient(server.url, recorder=recorder) as labs:
@@ -89,7 +100,7 @@ async def _converse(question: str, recorder: Recorder, console: Console) -> None
                     case Finish():
                         console.print("\n")
             for number, source in enumerate(sources, 1):
-                console.print(f"[dim]\\[{number}] {source}[/]", soft_wrap=True)
+                console.print(f"[dim]\\[{number}] {escape(str(source))}[/]", soft_wrap=True)
 
 
 class _Typewriter:
@@ -129,7 +140,8 @@ def _landmarks(rows: Sequence[Row]) -> list[tuple[str, bool]]:
     ]
 
 
-def _verdict(rows: Sequence[Row]) -> Text:
+def verdict(rows: Sequence[Row]) -> Text:
+    """One line: what the main job consists of, ticked off."""
     line = Text()
     for name, found in _landmarks(rows):
         line.append("✓ " if found else "✗ ", style="green" if found else "bold red")
@@ -137,7 +149,7 @@ def _verdict(rows: Sequence[Row]) -> Text:
     return line
 
 
-def _folded(rows: Sequence[Row]) -> list[Row]:
+def folded(rows: Sequence[Row]) -> list[Row]:
     """The same with the middle of each run of events alike counted instead of shown."""
     folded: list[Row] = []
     for kind, group in itertools.groupby(rows, key=_kind):
