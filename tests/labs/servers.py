@@ -1,13 +1,14 @@
 """Peers that a library would not make: a server that says exactly what a test writes, byte for byte, and an HTTP proxy.
 
-Both listen on loopback, in the loop of the test, and have ended all their tasks when their block ends.
+Both listen on loopback, in the loop of the test, and have ended all their tasks when their block ends. And what processes need that tests start.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
@@ -125,3 +126,13 @@ async def proxy_server() -> AsyncIterator[Proxy]:
         listener.close()
         await proxy.stop()
         await listener.wait_closed()
+
+
+@contextlib.contextmanager
+def heeding_ctrl_c() -> Iterator[None]:
+    """Let the processes started in this block heed Ctrl-C, even if the test run itself does not: a shell makes commands in the background ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

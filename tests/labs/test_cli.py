@@ -19,6 +19,7 @@ import pytest
 
 from perplexity_labs import encode_request, loopback
 from perplexity_labs.loopback import JOKE, REWRITTEN, SOURCES
+from tests.labs.servers import heeding_ctrl_c
 
 DEAD = "http://127.0.0.1:9"
 SOURCE_LIST = "".join(f"[{number}] {source}\n" for number, source in enumerate(SOURCES, 1))
@@ -43,7 +44,9 @@ def run(*arguments: str, stdin: str | bytes = "", environment: Mapping[str, str]
 def started(*command: str) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes], IO[bytes], IO[bytes]]]:
     """A process with its standard streams, which does not outlive its block whatever happens there."""
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=ENVIRONMENT) as process:
+    with heeding_ctrl_c():
+        child = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=ENVIRONMENT)
+    with child as process:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None

@@ -17,6 +17,7 @@ import socketio
 
 from perplexity_labs import AnswerReader, Finish, ResponseError, TextReset, encode_request, loopback
 from perplexity_labs.loopback import JOKE, REWRITTEN, SOURCES, LoopbackUnavailable, Script, complaint, split
+from tests.labs.servers import heeding_ctrl_c
 
 
 def hear(script: Script) -> AnswerReader:
@@ -180,7 +181,9 @@ async def test_a_bad_question_fails() -> None:
 def test_by_hand_it_prints_its_address_and_leaves_on_ctrl_c() -> None:
     command = [sys.executable, "-m", "perplexity_labs.loopback", "--text", "hi", "--transport", "websocket"]
     environment = {name: value for name, value in os.environ.items() if name not in {"PYTHONASYNCIODEBUG", "PYTHONDEVMODE"}}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as process:
+    with heeding_ctrl_c():
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    with child as process:
         assert process.stdout is not None
         assert process.stderr is not None
         try:
