@@ -6,16 +6,17 @@ here, so a row can be printed: a session id keeps its first characters, the stri
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
 from engineio_lite.capture.recorder import Record
+from engineio_lite.capture.redaction import Secrets, head, masked, strings
 from engineio_lite.commands import CloseTransport, OpenWebSocket, Poll, Post, SendFrame
 from engineio_lite.connection import Output
 from engineio_lite.events import Closed, PollingStuck, Upgraded, UpgradeFailed
-from engineio_lite.exceptions import DecodeError, HandshakeError
+from engineio_lite.exceptions import DecodeError, EngineIOError, HandshakeError, RemoteProtocolError
 from engineio_lite.handshake import Handshake
 from engineio_lite.inputs import (
     FrameReceived,
@@ -28,26 +29,17 @@ from engineio_lite.inputs import (
     WebSocketRefused,
 )
 from engineio_lite.packet import Packet, PacketType, decode_packet, encode_packet
-from engineio_lite.payload import decode_payload
-from engineio_lite.socketio.packet import Decoder, encode
+from engineio_lite.payload import SEPARATOR, decode_payload
+from engineio_lite.socketio.packet import Decoder
 from engineio_lite.socketio.packet import Packet as SocketIOPacket
 from engineio_lite.socketio.packet import PacketType as SocketIOType
 from engineio_lite.state import Transport
-from engineio_lite.strictjson import encode_json
 
 UP = "->"
 DOWN = "<-"
 HERE = "  "
 
-_SID_SHOWN = 4
-"""Characters kept of a session id: enough to tell two sessions apart, too few to use one."""
-
-_MIN_SEARCHED = 4
-"""Characters from which a secret is looked for in every row: shorter ones would be found everywhere, and are worth nothing."""
-
-_REDACTED = "<redacted>"
-
-_NOTHING = re.compile(r"(?!)")
+_IDS = ("sid", "pid")
 
 _MEANINGS = {
     (PacketType.PING, "probe"): "probe: can you hear me?",
@@ -76,23 +68,30 @@ class Row(msgspec.Struct, frozen=True):
 
 def timeline(records: Iterable[Record], *, secrets: bool = False, width: int = 100) -> list[Row]:
     """Read `records` as a conversation; `width` bounds the quoted packets and meanings, in characters. With `secrets`, auth payloads are shown."""
-    reader = _Reader(secrets, width)
-    return [row for record in records for row in reader.read(record)]
+    records = tuple(records)
+    hidden = Secrets()
+    # Twice, because a secret may be repeated before the packet that makes it known: an event may overtake the answer to CONNECT.
+    for _ in _rows(records, _Reader(hidden, secrets, width)):
+        pass
+    return list(_rows(records, _Reader(hidden, secrets, width)))
+
+
+def _rows(records: Sequence[Record], reader: _Reader) -> Iterator[Row]:
+    for record in records:
+        yield from reader.read(record)
 
 
 class _Reader:
     """Reads records one after the other: it remembers what the requests were, which attachments are awaited, and what must not be shown."""
 
-    def __init__(self, secrets: bool, width: int) -> None:
-        self._show_auth = secrets
+    def __init__(self, hidden: Secrets, show_auth: bool, width: int) -> None:
+        self._hidden = hidden
+        self._show_auth = show_auth
         self._width = width
         self._start: float | None = None
         self._now = 0.0
         self._carriers: dict[int, str] = {}
         self._decoders = {UP: Decoder(), DOWN: Decoder()}
-        self._hidden: dict[str, str] = {}
-        """What must not be shown -> what is shown in its place. Servers repeat a sid or a token in errors, so every row is searched."""
-        self._pattern = _NOTHING
 
     def read(self, record: Record) -> Iterator[Row]:
         if self._start is None:
@@ -107,18 +106,10 @@ class _Reader:
 
     def _fit(self, text: str) -> str:
         """Make text fit for one line of a terminal: secrets hidden first, then nothing unprintable, then not too long."""
-        # In the whole text, before it is cut: a cut could leave the half of a secret that the search no longer knows.
-        text = self._pattern.sub(lambda found: self._hidden[found.group()], text)
+        text = self._hidden.hide(text)
         if not text.isprintable():
             text = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
         return text if len(text) <= self._width else f"{text[: self._width - 1]}…"
-
-    def _hide(self, secret: str, shown: str) -> None:
-        if len(secret) < _MIN_SEARCHED:
-            return
-        # Both as it is and as JSON writes it; longer ones first, since one may contain another.
-        self._hidden.update(dict.fromkeys((secret, encode_json(secret)[1:-1]), shown))
-        self._pattern = re.compile("|".join(map(re.escape, sorted(self._hidden, key=len, reverse=True))))
 
     def _input(self, input: Input) -> Iterator[Row]:
         match input:
@@ -151,13 +142,15 @@ class _Reader:
 
     def _output(self, output: Output) -> Iterator[Row]:
         match output:
-            case Poll(request):
+            case Poll(request, url):
+                self._learn_url(url)
                 carrier = self._carriers[request] = f"GET {request}"
                 yield self._row(UP, carrier, "", "open a session" if request == 1 else "poll")
             case Post(request, _, body):
                 carrier = self._carriers[request] = f"POST {request}"
                 yield from self._body(UP, carrier, body)
-            case OpenWebSocket(socket):
+            case OpenWebSocket(socket, url):
+                self._learn_url(url)
                 yield self._row(UP, f"WebSocket {socket}", "GET", "open a WebSocket beside it" if self._carriers else "open a WebSocket")
             case SendFrame(socket, data):
                 yield self._frame(UP, socket, data)
@@ -168,11 +161,11 @@ class _Reader:
             case Upgraded():
                 yield self._row(HERE, "", "", "upgraded")
             case UpgradeFailed(error):
-                yield self._row(HERE, "", "", f"upgrade failed: {error.message}")
+                yield self._row(HERE, "", "", f"upgrade failed: {_said(error)}")
             case PollingStuck(polls):
                 yield self._row(HERE, "", "", f"{polls} polls were answered with nothing: the server is stuck, repairing it")
             case Closed(reason, error):
-                yield self._row(HERE, "", "", f"closed: {reason}" + (f", {error.message}" if error is not None else ""))
+                yield self._row(HERE, "", "", f"closed: {reason}" + (f", {_said(error)}" if error is not None else ""))
 
     def _body(self, direction: str, carrier: str, body: bytes) -> Iterator[Row]:
         packets: Sequence[Packet]
@@ -184,7 +177,7 @@ class _Reader:
         for packet in packets:
             yield self._packet(direction, carrier, packet)
         if fault is not None:
-            yield self._row(direction, carrier, fault.excerpt, f"{fault.code}: no packet")
+            yield self._row(direction, carrier, self._text(body.split(SEPARATOR.encode())[len(packets)]), f"{fault.code}: no packet")
         elif not packets:
             yield self._row(direction, carrier, "", "nothing")
 
@@ -193,7 +186,7 @@ class _Reader:
         try:
             return self._packet(direction, carrier, decode_packet(data))
         except DecodeError as error:
-            return self._row(direction, carrier, error.excerpt, f"{error.code}: no packet")
+            return self._row(direction, carrier, str(data), f"{error.code}: no packet")
 
     def _packet(self, direction: str, carrier: str, packet: Packet) -> Row:
         if packet.type is PacketType.MESSAGE:
@@ -216,31 +209,35 @@ class _Reader:
             awaited = f"{count} attachment{'s' if count > 1 else ''} to come"
             return self._row(direction, carrier, self._quote(data), awaited if isinstance(data, str) else f"attachment, {awaited}")
         self._learn(direction, packet)
-        if packet.type is SocketIOType.CONNECT and direction == UP and not self._show_auth:
-            packet = msgspec.structs.replace(packet, data=_masked(packet.data))
-            (data,) = encode(packet)
+        if packet.type is SocketIOType.CONNECT and not (direction == UP and self._show_auth):
+            packet = msgspec.structs.replace(packet, data=masked(packet.data) if direction == UP else _without_ids(packet.data))
+            data = f"0{_prefix(packet.namespace)}{self._json(packet.data) if packet.data is not msgspec.UNSET else ''}"
         return self._row(direction, carrier, self._quote(data), self._meaning(packet))
 
     def _learn(self, direction: str, packet: SocketIOPacket) -> None:
-        """Note what must not be shown from here on: ids that the server gives, and the strings of what we authenticate with."""
+        """Note what must not be shown: ids that the server gives, and the strings of what we authenticate with."""
         if packet.type is not SocketIOType.CONNECT:
             return
         if direction == UP and not self._show_auth:
-            for leaf in _leaves(packet.data):
-                self._hide(leaf, _REDACTED)
+            for string in strings(packet.data):
+                self._hidden.learn(string)
         elif direction == DOWN and isinstance(packet.data, dict):
-            for name in ("sid", "pid"):
+            for name in _IDS:
                 if isinstance(packet.data.get(name), str):
-                    self._hide(packet.data[name], _head(packet.data[name]))
+                    self._hidden.learn(packet.data[name], head(packet.data[name]))
+
+    def _learn_url(self, url: str) -> None:
+        for sid in parse_qs(urlsplit(url).query).get("sid", ()):
+            self._hidden.learn(sid, head(sid))
 
     def _open(self, data: str) -> str:
         try:
             opened = Handshake.parse(data)
         except HandshakeError as error:
-            return error.message
-        self._hide(opened.sid, _head(opened.sid))
+            return f"an open packet that cannot be used: {error.cause}"
+        self._hidden.learn(opened.sid, head(opened.sid))
         upgrades = f", offers {', '.join(opened.upgrades)}" if opened.upgrades else ""
-        return f"open: sid {opened.sid}, ping every {opened.ping_interval:g} s, timeout {opened.ping_timeout:g} s{upgrades}"
+        return f"open: sid {head(opened.sid)}, ping every {opened.ping_interval:g} s, timeout {opened.ping_timeout:g} s{upgrades}"
 
     def _meaning(self, packet: SocketIOPacket) -> str:
         namespace = "" if packet.namespace == "/" else f" {packet.namespace}"
@@ -278,32 +275,17 @@ class _Reader:
             return repr(value)
 
 
-def _head(sid: str) -> str:
-    """The first characters of an id: enough to tell two apart, too few to use one."""
-    return f"{sid[: min(_SID_SHOWN, len(sid) // 2)]}…"
+def _prefix(namespace: str) -> str:
+    return "" if namespace == "/" else f"{namespace},"
 
 
-def _masked(value: object) -> object:
-    """The same shape with every string hidden, keys aside."""
-    match value:
-        case dict():
-            return {key: _masked(item) for key, item in value.items()}
-        case list():
-            return [_masked(item) for item in value]
-        case str():
-            return _REDACTED
-        case _:
-            return value
+def _without_ids(data: object) -> object:
+    """The answer to CONNECT with no more than the heads of its ids."""
+    if not isinstance(data, dict):
+        return data
+    return {name: head(value) if name in _IDS and isinstance(value, str) else value for name, value in data.items()}
 
 
-def _leaves(value: object) -> Iterator[str]:
-    """Every string in a JSON value, keys aside."""
-    match value:
-        case dict():
-            for item in value.values():
-                yield from _leaves(item)
-        case list():
-            for item in value:
-                yield from _leaves(item)
-        case str():
-            yield value
+def _said(error: EngineIOError) -> str:
+    """What an error says, without what it quotes: the packet stands in a row of its own, whole and with its secrets hidden."""
+    return error.cause if isinstance(error, RemoteProtocolError) else error.message
