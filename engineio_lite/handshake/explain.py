@@ -323,7 +323,7 @@ def _describe_content(answer: _Answer) -> str:
         return f"JSONP, which nobody asked for: {answer.excerpt}"
     if answer.body.startswith(b"\x1f\x8b"):
         return "a body that is still compressed"
-    if answer.json is not None:
+    if isinstance(answer.json, dict | list):
         return f"JSON: {answer.excerpt}"
     try:
         packet = decode_packet(answer.text.partition(SEPARATOR)[0])
