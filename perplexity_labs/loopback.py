@@ -78,7 +78,7 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     delay_first: float = 0.0
     pace: float = 0.03
     drop_after: int | None = None
-    """Cut the connection without a word, as a crash of the network does."""
+    """Cut every connection without a word, as a crash of the network does. By polling the server itself notices only by a missing pong."""
     disconnect_after: int | None = None
     """Disconnect the namespace (``41``)."""
     close_after: int | None = None
@@ -179,7 +179,7 @@ class LoopbackServer:
         return [question for visitor in self.visitors for question in visitor.questions]
 
     async def everyone_left(self) -> None:
-        """Wait until nobody is connected (at once if nobody ever was); cancelling it is safe."""
+        """Wait until nobody is connected (at once if nobody ever was), inside the server's block; cancelling it is safe."""
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._empty.wait(), self._loop))
 
     # --- Starting and stopping. Nothing here runs in the server's thread.
@@ -241,7 +241,8 @@ class LoopbackServer:
         await runner.setup()
         try:
             await web.TCPSite(runner, self._host, self._port).start()
-            self._listening.set_result(f"http://{self._host}:{runner.addresses[0][1]}")
+            host = f"[{self._host}]" if ":" in self._host else self._host
+            self._listening.set_result(f"http://{host}:{runner.addresses[0][1]}")
             await self._stop.wait()
         except OSError as error:
             raise LoopbackUnavailable(f"cannot listen at {self._host}:{self._port}: {os.strerror(error.errno or 0)}") from error
@@ -266,7 +267,9 @@ class LoopbackServer:
             self._empty.set()
 
     async def _on_question(self, sid: str, question: JSON = None, *rest: JSON) -> None:
-        visitor = self._here[sid]
+        visitor = self._here.get(sid)
+        if visitor is None:
+            return  # left before its question was taken up
         visitor.questions.append(question)
         wrong = "expected one argument" if rest else complaint(question)
         if wrong is not None:

@@ -130,7 +130,7 @@ async def proxy_server() -> AsyncIterator[Proxy]:
 
 @contextlib.contextmanager
 def heeding_ctrl_c() -> Iterator[None]:
-    """Let the processes started in this block heed Ctrl-C, even if the test run itself does not: a shell makes commands in the background ignore it."""
+    """Let processes started in this block heed Ctrl-C even if the test run does not: a shell makes what runs in the background ignore it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield

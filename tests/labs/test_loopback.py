@@ -15,7 +15,7 @@ from urllib.request import urlopen
 import pytest
 import socketio
 
-from perplexity_labs import AnswerReader, Finish, ResponseError, TextReset, encode_request, loopback
+from perplexity_labs import AnswerReader, Finish, LabsClient, ResponseError, TextReset, encode_request, loopback
 from perplexity_labs.loopback import JOKE, REWRITTEN, SOURCES, LoopbackUnavailable, Script, complaint, split
 from tests.labs.servers import heeding_ctrl_c
 
@@ -91,6 +91,16 @@ def test_only_this_machine_is_served() -> None:
     for host in ("0.0.0.0", "192.0.2.1", "::"):
         with pytest.raises(ValueError, match="expected a loopback address"):
             loopback.serve(host=host)
+
+
+async def test_an_address_of_the_new_kind_is_written_in_brackets() -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6 loopback address")
+    async with loopback.serve(host="::1", text="hi", pace=0) as server, LabsClient(server.url) as labs:
+        assert server.url.startswith("http://[::1]:")
+        assert Finish() in [part async for part in labs.stream("hi")]
 
 
 async def test_a_taken_port_is_one_readable_line() -> None:
