@@ -52,8 +52,9 @@ def test_any_poll_body_at_all_gives_events_or_an_end(body: bytes) -> None:
 def test_events_are_the_same_however_they_are_bundled(events: list[list[object]], sizes: list[int]) -> None:
     packets = [f"42{json.dumps(['e', *arguments])}" for arguments in events]
     machine = play(joined("/"))
-    request, received = 4, []
-    bundles = []
+    request = 4
+    received: list[EventReceived] = []
+    bundles: list[list[str]] = []
     while packets:
         size = sizes[len(bundles) % len(sizes)]
         bundles.append(packets[:size])

@@ -199,6 +199,11 @@ TRANSPORTS = st.sampled_from([("polling",), ("websocket",), ("polling", "websock
 # --- The world.
 
 
+def make_engine(transports: tuple[str, ...]) -> EngineIOConnection:
+    """Make the engine that a world is built on."""
+    return EngineIOConnection("http://127.0.0.1:3000", transports=transports, limits=LIMITS, timeouts=TIMEOUTS, default_path="/socket.io/")
+
+
 @dataclass
 class World:
     """One machine and all that is known of it from outside."""
@@ -207,8 +212,8 @@ class World:
     recorder: Recorder = field(default_factory=Recorder)
 
     def __post_init__(self) -> None:
-        engine = EngineIOConnection("http://127.0.0.1:3000", transports=self.transports, limits=LIMITS, timeouts=TIMEOUTS, default_path="/socket.io/")
-        self.machine = SocketIOConnection(engine=RecordedConnection(engine, self.recorder), limits=LIMITS, timeouts=TIMEOUTS)
+        engine = RecordedConnection(make_engine(self.transports), self.recorder)
+        self.machine = SocketIOConnection(engine=engine, limits=LIMITS, timeouts=TIMEOUTS)
         self.now = 0.0
         self.outputs: list[Output] = []
         self.refusals = 0
@@ -279,12 +284,15 @@ class World:
 
     def _break(self) -> None:
         if self.machine.transport is Transport.WEBSOCKET and self._socket is not None:
-            self._put(WebSocketClosed(self._socket, 1006))
+            socket, self._socket = self._socket, None
+            self._put(WebSocketClosed(socket, 1006))
         elif self._get is not None:
             request, self._get = self._get, None
             self._put(RequestFailed(request, Cause.CONNECTION_LOST, "the line broke"))
 
     def _on_socket(self, what: str, socket: int) -> None:
+        if what in ("refused", "failed", "closed"):
+            self._socket = None
         match what:
             case "opened":
                 self._put(WebSocketOpened(socket))
@@ -378,13 +386,10 @@ class World:
         assert isinstance(self.outputs[-1], Closed)
         assert self._results() == self.accepted
         for namespace in NAMESPACES:
-            numbers = [
-                output.args[0]
-                for output in self.outputs
-                if isinstance(output, EventReceived) and output.namespace == namespace and output.name == "n"
-            ]
-            assert all(isinstance(number, int) for number in numbers)
-            assert numbers == sorted(set(numbers), key=int)  # type: ignore[call-overload]  # they are numbers, as was just checked
+            events = [output for output in self.outputs if isinstance(output, EventReceived) and output.namespace == namespace and output.name == "n"]
+            numbers = [number for number in (event.args[0] for event in events) if isinstance(number, int)]
+            assert len(numbers) == len(events)
+            assert numbers == sorted(set(numbers))
         self._check_wire()
 
     def _check_wire(self) -> None:
