@@ -621,17 +621,20 @@ class EngineIOConnection:
         self._socket_gone(failed.socket, self._network_error(failed.cause, failed.detail, stage))
 
     def _socket_closed(self, closed: WebSocketClosed) -> None:
-        shown = f"code {closed.code}" if closed.code is not None else "without a code"
         said = f", saying {elide(closed.reason)}" if closed.reason else ""
         if self.upgrade_state in _IN_UPGRADE or self.upgrade_state is UpgradeState.REPAIRING:
-            stage, what = "upgrade", "the server closed the upgrade's WebSocket"
+            stage, which = "upgrade", "the upgrade's WebSocket"
         elif self.state is SessionState.OPENING:
-            stage, what = "websocket", "the server closed the WebSocket before its open packet"
+            stage, which = "websocket", "the WebSocket, before the open packet,"
         else:
-            stage, what = "session", "the server closed the WebSocket"
+            stage, which = "session", "the WebSocket"
+        # 1006 never travels: it is what a close is called that nobody announced.
+        how = "vanished without a close frame" if closed.code == 1006 else "was closed by the server"
+        code = "" if closed.code == 1006 else f" with code {closed.code}" if closed.code is not None else " without a code"
         # 1009 is the one code that names its cause: the server's maxHttpBufferSize.
         cause = Cause.PAYLOAD_TOO_LARGE if closed.code == 1009 else Cause.WEBSOCKET_CLOSED
-        error = TransportClosed(f"{what} {shown}{said}", cause=cause, stage=stage, url=redact_url(self.url), code=closed.code, reason=closed.reason)
+        message = f"{which} {how}{code}{said}"
+        error = TransportClosed(message, cause=cause, stage=stage, url=redact_url(self.url), code=closed.code, reason=closed.reason)
         self._socket_gone(closed.socket, error, CloseReason.TRANSPORT_CLOSE)
 
     def _socket_gone(self, socket: int, error: EngineIOError, reason: CloseReason = CloseReason.TRANSPORT_ERROR) -> None:

@@ -18,6 +18,7 @@ import contextlib
 from collections.abc import Mapping
 from ssl import SSLContext
 from typing import Final
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import ClientTimeout, WSMsgType
@@ -26,6 +27,8 @@ import engineio_lite
 from engineio_lite.aio.errors import explain_exception
 from engineio_lite.causes import Cause
 from engineio_lite.commands import OpenWebSocket, Poll, Post
+from engineio_lite.exceptions import LocalProtocolError, elide
+from engineio_lite.handshake import redact_url
 from engineio_lite.inputs import Headers, RequestFailed, ResponseReceived, WebSocketClosed, WebSocketFailed, WebSocketRefused
 from engineio_lite.limits import Limits, Timeouts
 
@@ -113,7 +116,7 @@ class Network:
         session: aiohttp.ClientSession | None = None,
     ) -> None:
         self._limits = limits
-        self._proxy = proxy
+        self._proxy = _checked_proxy(proxy)
         self._ssl = ssl
         self._headers = {"User-Agent": default_user_agent()}
         if session is not None:
@@ -217,6 +220,16 @@ async def hang_up(socket: aiohttp.ClientWebSocketResponse) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LINGER):
             await socket.close()
+
+
+def _checked_proxy(proxy: str | None) -> str | None:
+    """The proxy's URL, unless it is none: aiohttp would say so at the first request, and not that it means the proxy."""
+    if proxy is None:
+        return None
+    parts = urlsplit(proxy)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise LocalProtocolError(f"proxy must be an http or https URL with a host, not {elide(redact_url(proxy))}", cause=Cause.BAD_OPTION)
+    return proxy
 
 
 def websocket_ended(number: int, socket: aiohttp.ClientWebSocketResponse, message: aiohttp.WSMessage) -> WebSocketClosed | WebSocketFailed:
