@@ -1,0 +1,1 @@
+"""The Engine.IO core: scripts, tables, a model of both servers, mutants, garbage."""
