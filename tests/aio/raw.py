@@ -114,12 +114,29 @@ class Gone(Exception):
     """The client closed the connection while the script waited for something from it; ends the script, quietly."""
 
 
+class Reader(asyncio.StreamReader):
+    """A stream that can be watched for its end without being read."""
+
+    def __init__(self) -> None:
+        super().__init__(limit=1 << 24)
+        self.gone = asyncio.Event()
+
+    def feed_eof(self) -> None:
+        self.gone.set()
+        super().feed_eof()
+
+    def set_exception(self, error: Exception) -> None:
+        self.gone.set()
+        super().set_exception(error)
+
+
 class Connection:
     """One accepted connection, from the server's side."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
+        self.gone = reader.gone if isinstance(reader, Reader) else asyncio.Event()
         self.requests: list[Request] = []
         self.frames: list[Frame] = []
 
@@ -170,6 +187,18 @@ class Connection:
         except ConnectionError as error:
             raise Gone from error
 
+    async def wait_for(self, event: Awaitable[object]) -> None:
+        """Wait for something, but no longer than the client stays."""
+        waiting = {asyncio.ensure_future(event), asyncio.ensure_future(self.gone.wait())}
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if self.gone.is_set():
+                raise Gone
+        finally:
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+
     async def hold(self) -> None:
         """Say nothing until the client goes."""
         with contextlib.suppress(ConnectionError):
@@ -216,7 +245,8 @@ class RawServer:
         await self._script(connection)
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._ssl, limit=1 << 24)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: asyncio.StreamReaderProtocol(Reader(), self._accept), "127.0.0.1", 0, ssl=self._ssl)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -321,6 +351,10 @@ class EngineServer(RawServer):
     ) -> None:
         super().__init__(ssl=ssl)
         self.answers = dict(answers or {})
+        self.gates: dict[Stage, asyncio.Event] = {}
+        """Wait for the event before telling the truth at a stage."""
+        self.arrived: list[tuple[Stage, Request]] = []
+        """Every request, in the order in which they came."""
         self.reply = reply
         self.offer: dict[str, object] = {"upgrades": ["websocket"], "pingInterval": 25000, "pingTimeout": 20000, "maxPayload": 1000000}
         self.offer.update(handshake or {})
@@ -364,6 +398,10 @@ class EngineServer(RawServer):
         """Send messages."""
         self.push(*(f"4{message}" for message in messages))
 
+    def asked(self, stage: Stage) -> list[Request]:
+        """The requests of one stage, in the order in which they came."""
+        return [request for where, request in self.arrived if where is stage]
+
     @property
     def messages(self) -> list[str]:
         """The text messages that came, in order."""
@@ -371,15 +409,16 @@ class EngineServer(RawServer):
 
     # --- What it does.
 
-    def open_packet(self) -> str:
+    def open_packet(self, **more: object) -> str:
         """The first packet of a session."""
-        return "0" + json.dumps({"sid": SID, **self.offer})
+        return "0" + json.dumps({"sid": SID, **self.offer, **more})
 
     async def run(self, connection: Connection) -> None:
         while True:
             request = await connection.request()
-            self._note()
             stage = self._stage(request)
+            self.arrived.append((stage, request))
+            self._note()
             with self.in_flight.one(request.method):
                 if stage in self.answers:
                     await self.answers[stage](connection, request)
@@ -398,6 +437,7 @@ class EngineServer(RawServer):
         return Stage.POLL if known else Stage.HANDSHAKE
 
     async def _truth(self, stage: Stage, connection: Connection, request: Request) -> None:
+        await self._pass(stage, connection)
         match stage:
             case Stage.HANDSHAKE:
                 self._restart()
@@ -406,8 +446,8 @@ class EngineServer(RawServer):
                 self._polls += 1
                 self._note()
                 try:
-                    # Watching the connection as well, or a poll that the client gave up would swallow what comes next.
-                    await self._until_ready(connection)
+                    # No longer than the client stays, or a poll that it gave up would swallow what comes next.
+                    await connection.wait_for(self.until(lambda: bool(self._outgoing)))
                 finally:
                     self._polls -= 1
                 body = SEPARATOR.join(self._outgoing).encode()
@@ -420,17 +460,9 @@ class EngineServer(RawServer):
             case _:
                 await connection.send(switching(request))
 
-    async def _until_ready(self, connection: Connection) -> None:
-        gone = asyncio.ensure_future(connection.reader.read(1))
-        ready = asyncio.ensure_future(self.until(lambda: bool(self._outgoing)))
-        try:
-            await asyncio.wait({gone, ready}, return_when=asyncio.FIRST_COMPLETED)
-            if gone.done():
-                raise Gone
-        finally:
-            for task in (gone, ready):
-                task.cancel()
-            await asyncio.gather(gone, ready, return_exceptions=True)
+    async def _pass(self, stage: Stage, connection: Connection) -> None:
+        if stage in self.gates:
+            await connection.wait_for(self.gates[stage].wait())
 
     def take(self, packet: str) -> None:
         """Treat a packet as if it had come."""
@@ -455,7 +487,7 @@ class EngineServer(RawServer):
                 return
             self._restart()
             self._live = connection
-            await connection.send(text(self.open_packet()))
+            await connection.send(text(self.open_packet(upgrades=[])))
         while True:
             came = await connection.frame()
             if came.opcode == CLOSE:
@@ -476,11 +508,14 @@ class EngineServer(RawServer):
             return True
         if packet == "2probe":
             self.received.append(packet)
+            self._note()
+            await self._pass(Stage.PROBE, connection)
             await connection.send(text("3probe"))
             if self.polling:
                 self.push("6")
         elif packet == "5":
             self.received.append(packet)
+            self._note()
             self._live = connection
             waiting = list(self._outgoing)
             self._outgoing.clear()
@@ -488,3 +523,39 @@ class EngineServer(RawServer):
         else:
             self.take(packet)
         return False
+
+
+class Proxy(RawServer):
+    """An HTTP proxy that forwards and tunnels, and may want a user and password."""
+
+    def __init__(self, *, credentials: str | None = None) -> None:
+        super().__init__()
+        self._wanted = None if credentials is None else "Basic " + base64.b64encode(credentials.encode()).decode()
+
+    async def run(self, connection: Connection) -> None:
+        request = await connection.request()
+        if self._wanted is not None and request.header("Proxy-Authorization") != self._wanted:
+            await connection.send(response(407, headers=[("Proxy-Authenticate", "Basic realm=proxy"), ("Connection", "close")]))
+            return
+        tunnel = request.method == "CONNECT"
+        where = urlsplit(f"//{request.target}" if tunnel else request.target)
+        reader, writer = await asyncio.open_connection(where.hostname, where.port)
+        upstream = Connection(reader, writer)
+        try:
+            if tunnel:
+                await connection.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            else:
+                lines = [f"{request.method} {request.target} HTTP/1.1", *(f"{name}: {value}" for name, value in request.headers)]
+                await upstream.send("\r\n".join(lines).encode() + b"\r\n\r\n" + request.body)
+            async with asyncio.TaskGroup() as pumps:
+                pumps.create_task(_pump(connection, upstream))
+                pumps.create_task(_pump(upstream, connection))
+        finally:
+            writer.close()
+
+
+async def _pump(source: Connection, target: Connection) -> None:
+    with contextlib.suppress(ConnectionError, Gone):
+        while data := await source.reader.read(65536):
+            await target.send(data)
+    target.writer.close()

@@ -557,10 +557,9 @@ async def provoke(stage: Stage, server: EngineServer) -> EngineIOError | None:
         case Stage.WEBSOCKET | Stage.FIRST_FRAME:
             return await opening_fails(url, transports=("websocket",))
         case Stage.CONNECT:
+            options: ConnectOptions = {**OPTIONS, "transports": ("websocket",)}
             with pytest.raises(EngineIOError) as caught:
-                await connect_socketio(
-                    secretive(server.origin, "/socket.io/"), auth={"token": f"{SECRET}-auth"}, transports=("websocket",), **OPTIONS
-                )
+                await connect_socketio(secretive(server.origin, "/socket.io/"), auth={"token": f"{SECRET}-auth"}, **options)
             return caught.value
         case Stage.POLL | Stage.POST:
             async with session(url, transports=("polling",)) as engine:
@@ -769,7 +768,8 @@ async def survive(stage: Stage, answer: Answer) -> None:
     async with EngineServer({stage: answer}) as server:
         async with asyncio.timeout(2 * LIMIT + SLACK):
             try:
-                async with connect(server.origin, transports=("polling",) if stage in (H, P) else ("polling", "websocket"), **OPTIONS) as engine:
+                options: ConnectOptions = {**OPTIONS, "transports": ("polling",) if stage in (H, P) else ("polling", "websocket")}
+                async with connect(server.origin, **options) as engine:
                     await engine.wait_upgraded()
             except EngineIOError:
                 pass
