@@ -22,20 +22,8 @@ from typing import Any, ClassVar, TypeAlias, assert_never
 from engineio_lite.causes import Cause
 from engineio_lite.commands import CloseTransport, Command, OpenWebSocket, Poll, Post, SendFrame
 from engineio_lite.events import Closed, Event, MessageReceived, Opened, PacketIgnored, PollingStuck, Upgraded, UpgradeFailed
-from engineio_lite.exceptions import (
-    ConnectFailed,
-    DecodeError,
-    EngineIOError,
-    HandshakeError,
-    LocalProtocolError,
-    PayloadTooLarge,
-    PingTimeout,
-    RemoteProtocolError,
-    TimedOut,
-    TransportClosed,
-    TransportError,
-    elide,
-)
+from engineio_lite.exceptions import DecodeError, EngineIOError, HandshakeError, LocalProtocolError, PingTimeout, elide
+from engineio_lite.failures import illegal_packet, network_error, timed_out, websocket_closed
 from engineio_lite.handshake import Handshake, build_url, explain_response, normalize_url, redact_url
 from engineio_lite.inputs import (
     Close,
@@ -53,9 +41,9 @@ from engineio_lite.inputs import (
     WebSocketRefused,
 )
 from engineio_lite.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
-from engineio_lite.outbox import Outbox
+from engineio_lite.outbox import CLOSE, Outbox, Priced, check_messages
 from engineio_lite.packet import Packet, PacketType, decode_packet, encode_packet
-from engineio_lite.payload import SEPARATOR, decode_payload, encode_payload, packet_cost
+from engineio_lite.payload import decode_payload, encode_payload
 from engineio_lite.state import SESSION, UPGRADE, CloseReason, SessionInput, SessionState, Transport, UpgradeInput, UpgradeState
 from engineio_lite.timers import Timer, Timers
 
@@ -81,13 +69,9 @@ _RECEIVE = {
     PacketType.NOOP: SessionInput.RECEIVE_NOOP,
 }
 
-_CONNECTING_FAILED = frozenset(
-    {Cause.CONNECT_FAILED, Cause.CONNECT_REFUSED, Cause.CONNECT_TIMEOUT, Cause.DNS_FAILED, Cause.TLS_FAILED, Cause.PROXY_FAILED}
-)
 _IN_UPGRADE = frozenset({UpgradeState.CONNECTING, UpgradeState.PROBING, UpgradeState.PAUSING})
 _UPGRADE_SOCKET_OPEN = frozenset({UpgradeState.PROBING, UpgradeState.PAUSING})
 
-_CLOSE = Packet(PacketType.CLOSE)
 _NOOP_FRAME = "6"
 _PROBE = Packet(PacketType.PONG, "probe")
 
@@ -126,7 +110,7 @@ class EngineIOConnection:
         self._now = 0.0
         self._out: list[Output] = []
         self._timers = Timers()
-        self._outbox = Outbox()
+        self._outbox = Outbox(limits)
         self._last_received: deque[Packet | str | bytes] = deque(maxlen=limits.last_packets)
         self._last_sent: deque[Packet | str | bytes] = deque(maxlen=limits.last_packets)
         self._alive_since = 0.0
@@ -201,71 +185,39 @@ class EngineIOConnection:
     def _send(self, wish: SendMessages) -> None:
         if (self.state, SessionInput.SEND_MESSAGE) not in SESSION:
             raise LocalProtocolError(f"messages can be sent while the session is open, it is {self.state}", cause=Cause.NOT_OPEN)
-        costs = self._costs(wish.messages)
+        packets = self._checked(wish.messages)
         if self._now >= self._timers.at(Timer.LIVENESS):
             # A suspended machine wakes up here: the server has long given up, and saying so beats writing into a dead connection.
-            self._fail_silent(unsent=len(costs))
+            self._fail_silent(unsent=len(packets))
         elif self.transport is Transport.WEBSOCKET:
-            for message in wish.messages:
-                self._send_frame("4" + message if isinstance(message, str) else message)
+            for packet, _ in packets:
+                self._send_frame(encode_packet(packet))
         else:
-            self._check_room(sum(costs), len(costs))
-            self._enqueue(wish.messages, costs)
+            self._outbox.check_room(packets)
+            self._outbox.extend(packets)
             if Timer.FIRST_WORD in self._timers:
                 self._timers.disarm(Timer.FIRST_WORD)
                 if self._upgrade_wanted():
                     self._timers.arm(Timer.UPGRADE_START, self._now + self._timeouts.upgrade_delay)
 
-    def _enqueue(self, messages: Sequence[str | bytes], costs: Sequence[int]) -> None:
-        for message, cost in zip(messages, costs, strict=True):
-            self._outbox.add(Packet(PacketType.MESSAGE, message), cost)
-
-    def _costs(self, messages: Sequence[str | bytes]) -> list[int]:
-        """Check that every message can travel and return what each costs on the wire, in bytes."""
+    def _checked(self, messages: Sequence[str | bytes]) -> list[Priced]:
         limit = self.handshake.max_payload if self.handshake is not None else None
-        live = self.transport is Transport.WEBSOCKET
-        costs = []
-        for message in messages:
-            if isinstance(message, str):
-                cost = _text_cost(message)
-                if not live and SEPARATOR in message:
-                    raise LocalProtocolError(f"text with U+001E would be split by polling: {elide(message)}", cause=Cause.SEPARATOR_IN_TEXT)
-            elif isinstance(message, bytes):
-                cost = len(message) if live else packet_cost(Packet(PacketType.MESSAGE, message))
-            else:
-                raise LocalProtocolError(f"a message is str or bytes, not {type(message).__name__}", cause=Cause.BAD_MESSAGE)
-            if limit is not None and cost > limit:
-                raise PayloadTooLarge(cost, limit)
-            costs.append(cost)
-        return costs
-
-    def _check_room(self, size: int, count: int) -> None:
-        limits = self._limits
-        full = self._outbox.size + size > limits.max_buffered or len(self._outbox) + count > limits.max_buffered_packets
-        # An empty box takes anything: a message that is larger than the whole buffer must still be sendable.
-        if full and len(self._outbox) > 0:
-            raise LocalProtocolError(
-                f"{self._outbox.size} bytes in {len(self._outbox)} packets wait already, "
-                f"{size} more would pass the limit of {limits.max_buffered} bytes or {limits.max_buffered_packets} packets",
-                cause=Cause.SEND_BUFFER_FULL,
-            )
+        return check_messages(messages, live=self.transport is Transport.WEBSOCKET, max_payload=limit)
 
     def _close(self, wish: Close) -> None:
         if self.state is not SessionState.OPEN:
             if self.state is not SessionState.CLOSED and self.state is not SessionState.CLOSING:
                 self._end(SessionInput.CLOSE, CloseReason.CLIENT_CLOSE)
             return
-        costs = self._costs(wish.farewell)
+        packets = self._checked(wish.farewell)
         self._step_session(SessionInput.CLOSE)
         self._abandon_upgrade()
         if self.transport is Transport.WEBSOCKET:
-            for message in wish.farewell:
-                self._send_frame("4" + message if isinstance(message, str) else message)
-            self._send_frame(encode_packet(_CLOSE))
+            for packet, _ in (*packets, CLOSE):
+                self._send_frame(encode_packet(packet))
             self._end(SessionInput.DRAINED, CloseReason.CLIENT_CLOSE)
         else:
-            self._enqueue(wish.farewell, costs)
-            self._outbox.add(_CLOSE, packet_cost(_CLOSE))
+            self._outbox.extend((*packets, CLOSE))
             self._timers.disarm(Timer.FIRST_WORD)
             self._timers.arm(Timer.CLOSE, self._now + self._timeouts.close)
 
@@ -278,7 +230,7 @@ class EngineIOConnection:
 
     def _receive(self, packet: Packet) -> None:
         if (self.state, _RECEIVE[packet.type]) not in SESSION:
-            self._fail(self._illegal(packet), CloseReason.PARSE_ERROR)
+            self._fail(illegal_packet(packet, self.state, self.url), CloseReason.PARSE_ERROR)
             return
         if self.state is SessionState.CLOSED:
             return
@@ -341,12 +293,6 @@ class EngineIOConnection:
         else:
             self._end(SessionInput.RECEIVE_CLOSE, CloseReason.SERVER_CLOSE)
 
-    def _illegal(self, packet: Packet) -> RemoteProtocolError:
-        if self.state is SessionState.OPENING:
-            message = f"expected the open packet, got {packet.type} {elide(packet.data)}"
-            return HandshakeError(message, cause=Cause.NOT_ENGINEIO, stage="handshake", url=redact_url(self.url))
-        return RemoteProtocolError(f"expected one open packet, a second one came while {self.state}", cause=Cause.UNEXPECTED_OPEN, stage="session")
-
     # ------------------------------------------------------------------------------------------------------------------------------- the end
 
     def _fail(self, error: EngineIOError, reason: CloseReason = CloseReason.TRANSPORT_ERROR) -> None:
@@ -354,7 +300,7 @@ class EngineIOConnection:
             return
         if reason is CloseReason.PARSE_ERROR and self.transport is Transport.WEBSOCKET:
             # Say goodbye in the protocol's own word, so that a python-engineio server ends its session now and not at the next ping.
-            self._send_frame(encode_packet(_CLOSE))
+            self._send_frame(encode_packet(CLOSE[0]))
         self._end(SessionInput.FAIL, reason, error)
 
     def _fail_silent(self, unsent: int = 0) -> None:
@@ -393,24 +339,21 @@ class EngineIOConnection:
     def _expire(self, timer: Timer) -> None:
         match timer:
             case Timer.OPEN:
-                self._fail(self._timed_out("the server's open packet", self._timeouts.open, Cause.OPEN_TIMEOUT, "handshake"))
+                self._fail(timed_out("the server's open packet", self._timeouts.open, Cause.OPEN_TIMEOUT, "handshake", self.url))
             case Timer.LIVENESS:
                 self._fail_silent()
             case Timer.POST:
-                self._fail(self._timed_out("an answer to a POST", self._timeouts.post, Cause.POST_TIMEOUT, "post"))
+                self._fail(timed_out("an answer to a POST", self._timeouts.post, Cause.POST_TIMEOUT, "post", self.url))
             case Timer.CLOSE:
                 self._end(SessionInput.DRAINED, CloseReason.CLIENT_CLOSE)
             case Timer.UPGRADE:
-                self._upgrade_failed(UpgradeInput.DEADLINE, self._timed_out("the upgrade", self._upgrade_time(), Cause.PROBE_TIMEOUT, "upgrade"))
+                self._upgrade_failed(UpgradeInput.DEADLINE, timed_out("the upgrade", self._upgrade_time(), Cause.PROBE_TIMEOUT, "upgrade", self.url))
             case Timer.FIRST_WORD | Timer.UPGRADE_START:
                 self._upgrade_ready = True
             case Timer.BACKOFF:
                 pass  # Being disarmed is all: `_settle` polls again.
             case _:
                 assert_never(timer)
-
-    def _timed_out(self, what: str, seconds: float, cause: Cause, stage: str) -> TimedOut:
-        return TimedOut(f"expected {what} within {seconds:.3g} s, nothing came", cause=cause, stage=stage, url=redact_url(self.url))
 
     def _remember(self, packets: deque[Packet | str | bytes], packet: Packet) -> None:
         packets.append(packet if len(packet.data) <= MAX_REMEMBERED else Packet(packet.type, packet.data[:MAX_REMEMBERED]))
@@ -522,11 +465,11 @@ class EngineIOConnection:
 
     def _request_lost(self, lost: RequestFailed) -> None:
         if lost.request == self._post:
-            self._request_failed("post", self._network_error(lost.cause, lost.detail, "post"))
+            self._request_failed("post", network_error(lost.cause, lost.detail, "post", self.url))
         elif lost.request == self._get:
             self._get = None
             stage = "handshake" if self.state is SessionState.OPENING else "poll"
-            self._request_failed(stage, self._network_error(lost.cause, lost.detail, stage))
+            self._request_failed(stage, network_error(lost.cause, lost.detail, stage, self.url))
 
     def _request_failed(self, stage: str, error: EngineIOError) -> None:
         if self.state is SessionState.CLOSING:
@@ -543,14 +486,6 @@ class EngineIOConnection:
         # With the sid, which the URL of an error never shows: so the explanation knows what to hide when a server repeats it.
         url = build_url(self.url, Transport.POLLING, sid=self.handshake.sid) if self.handshake is not None else self.url
         return explain_response(stage, url, response.status, response.headers, response.body)
-
-    def _network_error(self, cause: Cause, detail: str, stage: str) -> EngineIOError:
-        url = redact_url(self.url)
-        if cause in _CONNECTING_FAILED:
-            return ConnectFailed(detail, cause=cause, stage=stage, url=url)
-        if cause in (Cause.WEBSOCKET_PROTOCOL_ERROR, Cause.BAD_HTTP, Cause.BAD_UTF8, Cause.RESPONSE_TOO_LARGE):
-            return RemoteProtocolError(detail, cause=cause, stage=stage, url=url)
-        return TransportError(detail, cause=cause, stage=stage, url=url)
 
     # ------------------------------------------------------------------------------------------------------------ the WebSocket and the upgrade
 
@@ -618,24 +553,14 @@ class EngineIOConnection:
 
     def _socket_failed(self, failed: WebSocketFailed) -> None:
         stage = "upgrade" if self.upgrade_state not in (UpgradeState.NONE, UpgradeState.DONE) else "websocket"
-        self._socket_gone(failed.socket, self._network_error(failed.cause, failed.detail, stage))
+        self._socket_gone(failed.socket, network_error(failed.cause, failed.detail, stage, self.url))
 
     def _socket_closed(self, closed: WebSocketClosed) -> None:
-        said = f", saying {elide(closed.reason)}" if closed.reason else ""
         if self.upgrade_state in _IN_UPGRADE or self.upgrade_state is UpgradeState.REPAIRING:
-            stage, which = "upgrade", "the upgrade's WebSocket"
-        elif self.state is SessionState.OPENING:
-            stage, which = "websocket", "the WebSocket, before the open packet,"
+            stage = "upgrade"
         else:
-            stage, which = "session", "the WebSocket"
-        # 1006 never travels: it is what a close is called that nobody announced.
-        how = "vanished without a close frame" if closed.code == 1006 else "was closed by the server"
-        code = "" if closed.code == 1006 else f" with code {closed.code}" if closed.code is not None else " without a code"
-        # 1009 is the one code that names its cause: the server's maxHttpBufferSize.
-        cause = Cause.PAYLOAD_TOO_LARGE if closed.code == 1009 else Cause.WEBSOCKET_CLOSED
-        message = f"{which} {how}{code}{said}"
-        error = TransportClosed(message, cause=cause, stage=stage, url=redact_url(self.url), code=closed.code, reason=closed.reason)
-        self._socket_gone(closed.socket, error, CloseReason.TRANSPORT_CLOSE)
+            stage = "websocket" if self.state is SessionState.OPENING else "session"
+        self._socket_gone(closed.socket, websocket_closed(closed.code, closed.reason, stage, self.url), CloseReason.TRANSPORT_CLOSE)
 
     def _socket_gone(self, socket: int, error: EngineIOError, reason: CloseReason = CloseReason.TRANSPORT_ERROR) -> None:
         if socket != self._socket or not socket:
@@ -739,16 +664,6 @@ def _parse_transports(transports: Sequence[str]) -> tuple[Transport, ...]:
     raise LocalProtocolError(
         f"transports must be ('polling', 'websocket'), ('polling',) or ('websocket',), not {elide(repr(given))}", cause=Cause.BAD_OPTION
     )
-
-
-def _text_cost(text: str) -> int:
-    """Bytes of a text message on the wire, its type digit included; refuses what UTF-8 cannot carry."""
-    if text.isascii():
-        return 1 + len(text)
-    try:
-        return 1 + len(text.encode())
-    except UnicodeEncodeError as error:
-        raise LocalProtocolError(f"text with a lone surrogate at {error.start} cannot be encoded: {elide(text)}", cause=Cause.BAD_MESSAGE) from None
 
 
 def _decode_body(body: bytes) -> tuple[Sequence[Packet], DecodeError | None]:
