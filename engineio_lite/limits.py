@@ -42,6 +42,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_early_events: int = 1000
     """Events of one namespace that arrive before its CONNECT answer; Node may send that many after a recovery."""
 
+    max_early_bytes: int = 16 * 1024 * 1024
+    """The same in bytes of their messages."""
+
     max_pending_calls: int = 10_000
     """Events that wait for their acknowledgement, over all namespaces."""
 

@@ -29,7 +29,7 @@ from engineio_lite.handshake import Handshake
 from engineio_lite.inputs import Close, Connect
 from engineio_lite.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
 from engineio_lite.socketio.connection import Engine
-from engineio_lite.state import CloseReason, Transport, UpgradeState
+from engineio_lite.state import CloseReason, Transport
 
 logger = logging.getLogger("engineio_lite")
 
@@ -120,7 +120,7 @@ class Client(Generic[Item]):
     def _upgrade_pending(self) -> bool:
         handshake = self._engine.handshake
         wanted = Transport.WEBSOCKET in self._options.transports and handshake is not None and Transport.WEBSOCKET in handshake.upgrades
-        return wanted and not self._upgrade_over.done() and self._engine.upgrade_state is not UpgradeState.DONE
+        return wanted and self.transport is not Transport.WEBSOCKET and not self._upgrade_over.done()
 
     # ------------------------------------------------------------------------------------------------------------------- the sink of the driver
 
@@ -224,8 +224,8 @@ class Client(Generic[Item]):
         """
         try:
             self._driver.process(Close())
-            await self._driver.flush()
             async with asyncio.timeout(2 * self._options.timeouts.close):
+                await self._driver.flush()
                 await asyncio.shield(self._closed)
                 await self._driver.wait_quiet()
         except TimeoutError:

@@ -192,7 +192,8 @@ class Network:
         """Open a WebSocket, or say why not; raises nothing but `asyncio.CancelledError`."""
         try:
             return await self._websockets.ws_connect(
-                command.url,
+                # With http in place of ws, which is the same request: proxies know no other scheme, and aiohttp looks the environment's up by it.
+                command.url.replace("ws", "http", 1),
                 headers=self._headers,
                 proxy=self._proxy,
                 ssl=self._ssl,

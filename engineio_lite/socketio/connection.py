@@ -44,6 +44,7 @@ from engineio_lite.handshake import Handshake
 from engineio_lite.inputs import Close, Fail, SendMessages, TimePassed
 from engineio_lite.inputs import Input as EngineInput
 from engineio_lite.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
+from engineio_lite.outbox import check_messages
 from engineio_lite.socketio.events import (
     CallAnswered,
     CallFailed,
@@ -87,7 +88,7 @@ class Engine(Protocol):
 class _Namespace:
     """What is remembered of one namespace."""
 
-    __slots__ = ("abandoned", "calls", "early", "name", "next_ack_id", "order", "state", "unsent_connect")
+    __slots__ = ("abandoned", "calls", "early", "early_bytes", "name", "next_ack_id", "order", "state", "unsent_connect")
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -98,9 +99,14 @@ class _Namespace:
         self.order = 0
         """Which entry of the deadlines counts: an earlier join of the same name may have left one behind."""
         self.early: list[EventReceived] = []
+        self.early_bytes = 0
         self.next_ack_id = 0
         self.calls: dict[int, int] = {}
         """Acknowledgement id -> call number."""
+
+    def forget_early(self) -> None:
+        self.early.clear()
+        self.early_bytes = 0
 
     def step(self, input: NamespaceInput) -> bool:
         following = NAMESPACE.get((self.state, input))
@@ -148,6 +154,10 @@ class SocketIOConnection:
         self._order = 0
         self._ending: tuple[CloseReason, EngineIOError | None] | None = None
         self._fault: RemoteProtocolError | None = None
+        self._partial = 0
+        """Bytes or characters of a packet whose attachments are still coming."""
+        self._size = 0
+        """The same of the packet that was completed last."""
         self._reactions: deque[EngineInput] = deque()
         self._now = 0.0
         self._out: list[Output] = []
@@ -227,6 +237,9 @@ class SocketIOConnection:
         (connect,) = encode(Packet(PacketType.CONNECT, data, wish.namespace), limits=self._limits)
         # A second CONNECT before the answer to the first would make Node close the connection: it waits for that answer.
         now = self.engine.state is SessionState.OPEN and not namespace.abandoned
+        if not now and self.engine.state is SessionState.OPEN:
+            limit = self.engine.handshake.max_payload if self.engine.handshake is not None else None
+            check_messages([connect], live=self.engine.transport is Transport.WEBSOCKET, max_payload=limit)
         outputs = self._send([connect]) if now else []
         namespace.step(NamespaceInput.CONNECT)
         self._namespaces[wish.namespace] = namespace
@@ -260,7 +273,7 @@ class SocketIOConnection:
         """Nobody waits for the answer to CONNECT any more. Nothing may be said before it; it is answered with DISCONNECT when it comes."""
         namespace.abandoned = namespace.abandoned or namespace.unsent_connect is None
         namespace.unsent_connect = None
-        namespace.early.clear()
+        namespace.forget_early()
 
     def _emit(self, wish: Emit) -> None:
         namespace = self._connected(wish.namespace)
@@ -331,7 +344,10 @@ class SocketIOConnection:
             try:
                 outputs = self.engine.process(reaction, self._now)
             except LocalProtocolError as error:
-                # Only a CONNECT can be refused here: its auth payload is larger than this server takes, which nobody could know before the open
+                if error.cause is Cause.SEND_BUFFER_FULL:
+                    self._reactions.appendleft(reaction)  # there will be room at one of the next inputs
+                    return
+                # Only a CONNECT can be refused for good: its auth payload is larger than this server takes, which nobody could know before the open
                 # packet.
                 self._end(CloseReason.CLIENT_CLOSE, error)
             else:
@@ -359,7 +375,9 @@ class SocketIOConnection:
             self._fail(error.locate(stage="namespace"))
             return
         if packet is None:
+            self._partial += len(data)
             return
+        self._size, self._partial = self._partial + len(data), 0
         namespace = self._namespaces.get(packet.namespace)
         if packet.type is PacketType.EVENT and namespace is not None and namespace.state is NamespaceState.CONNECTED:
             arguments: list[object] = packet.data  # type: ignore[assignment]  # the decoder has checked it
@@ -387,9 +405,13 @@ class SocketIOConnection:
             self._reactions.append(SendMessages(tuple(messages)))
 
     def _early_event(self, namespace: _Namespace, packet: Packet) -> None:
-        limit = self._limits.max_early_events
-        if len(namespace.early) >= limit:
-            message = f"expected the answer to CONNECT, got more than {limit} events of namespace {elide(namespace.name)} before it"
+        limits = self._limits
+        namespace.early_bytes += self._size
+        if len(namespace.early) >= limits.max_early_events or namespace.early_bytes > limits.max_early_bytes:
+            message = (
+                f"expected the answer to CONNECT of namespace {elide(namespace.name)}, got more than {limits.max_early_events} events "
+                f"or {limits.max_early_bytes} bytes before it"
+            )
             self._fail(RemoteProtocolError(message, cause=Cause.TOO_MANY_EARLY_EVENTS, stage="namespace"))
             return
         arguments: list[object] = packet.data  # type: ignore[assignment]  # the decoder has checked it
@@ -417,7 +439,7 @@ class SocketIOConnection:
         pid = data.get("pid")
         self._out.append(NamespaceConnected(namespace.name, data["sid"], pid if isinstance(pid, str) else None))
         self._out.extend(namespace.early)
-        namespace.early.clear()
+        namespace.forget_early()
 
     def _receive_refusal(self, namespace: _Namespace, packet: Packet) -> None:
         data = packet.data
@@ -429,7 +451,7 @@ class SocketIOConnection:
         self._refused(namespace, error)
 
     def _refused(self, namespace: _Namespace, error: EngineIOError) -> None:
-        namespace.early.clear()
+        namespace.forget_early()
         self._fail_calls(namespace, error)
         namespace.step(NamespaceInput.RECEIVE_CONNECT_ERROR)
         self._out.append(NamespaceRefused(namespace.name, error))
@@ -472,7 +494,7 @@ class SocketIOConnection:
         for namespace in self._namespaces.values():
             was = namespace.state
             namespace.step(NamespaceInput.ENGINE_CLOSED)
-            namespace.early.clear()
+            namespace.forget_early()
             error_for_calls = ConnectionClosed(f"the connection ended: {closed.reason}", reason=closed.reason)
             error_for_calls.__cause__ = closed.error
             self._fail_calls(namespace, error_for_calls)
