@@ -26,6 +26,9 @@ from tests.core.explorer import Budget, Failure, Survey, explore
 from tests.core.test_model import SETTINGS, NodeInterleavings, PythonInterleavings, before_the_upgrade, the_probe_is_answered, the_socket_is_open
 from tests.core.world import Broken, World
 
+FAIR = Budget(client_messages=1, server_messages=1, faults=0)
+FAULTY = Budget(client_messages=1, server_messages=1, faults=1)
+
 
 @dataclass(frozen=True)
 class Mutant:
@@ -34,7 +37,7 @@ class Mutant:
     name: str
     changes: tuple[tuple[str, str], ...]
     start: Callable[..., World] = the_probe_is_answered
-    budget: Budget = Budget(client_messages=1, server_messages=1, faults=0)
+    budget: Budget = FAIR
     depth: int = 6
     shows_without_rules: bool = True
 
@@ -50,8 +53,6 @@ def a_burst_waits(kind: str, **options: object) -> World:
     world.send(tuple(f"c{number}" for number in range(20)))
     return world
 
-
-FAULTY = Budget(client_messages=1, server_messages=1, faults=1)
 
 MUTANTS = [
     Mutant(
@@ -183,12 +184,26 @@ def test_the_original_survives_the_same_searches() -> None:
         assert shortest(search(mutant, original, strict=True)) is None
 
 
+def test_the_shortest_story_of_the_skipped_drain_is_a_reordered_message() -> None:
+    """A Python server: the POST is still arriving when ``5`` and the next message overtake it on the WebSocket."""
+    start = the_probe_is_answered("python", connection_class=load(MUTANTS[0].changes), strict=False)
+    failure = explore(start, 6, FAIR, run_down=False).failure
+    assert failure is not None
+    assert failure.why == "the server received 'c1' where 'early' was due"
+    assert failure.story == (
+        "the client sees on WebSocket 1: '3probe'",
+        "the server sees on WebSocket 1: '5'",
+        "the client's application sends 'c1'",
+        "the server sees on WebSocket 1: '4c1'",
+    )
+
+
 @pytest.mark.parametrize("machine", [NodeInterleavings, PythonInterleavings])
 def test_random_histories_find_the_skipped_drain_too(machine: type[NodeInterleavings]) -> None:
     changed = load(MUTANTS[0].changes)
     mutated = type(machine.__name__, (machine,), {"connection_class": changed})
     with pytest.raises(Broken):
-        run_state_machine_as_test(mutated, settings=settings(SETTINGS, phases=[Phase.generate]))  # type: ignore[no-untyped-call]
+        run_state_machine_as_test(mutated, settings=settings(SETTINGS, phases=[Phase.generate]))
 
 
 def test_a_mutant_whose_text_is_gone_is_an_error() -> None:

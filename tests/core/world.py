@@ -543,7 +543,8 @@ class World:
         if not socket.upgrade or socket.switched:
             demand(data not in ("2probe", "5", "6"), f"{data!r} was sent after the upgrade")
             return
-        expected = {(): ("2probe", "6"), ("2probe",): ("5", "6")}.get(tuple(socket.said), ())
+        steps: dict[tuple[str | bytes, ...], tuple[str, ...]] = {(): ("2probe", "6"), ("2probe",): ("5", "6")}
+        expected = steps.get(tuple(socket.said), ())
         demand(data in expected, f"{data!r} was sent on the upgrade's socket after {socket.said!r}")
         socket.said.append(data)
         if data == "5":
