@@ -371,6 +371,7 @@ class EngineServer(RawServer):
         self._outgoing: deque[str] = deque()
         self._live: Connection | None = None
         self._polls = 0
+        self._probed = False
 
     # --- What a test asks and tells.
 
@@ -425,7 +426,10 @@ class EngineServer(RawServer):
                     return
                 await self._truth(stage, connection, request)
             if request.upgrades:
-                await self._talk(connection, request)
+                try:
+                    await self._talk(connection, request)
+                finally:
+                    self._probed = False
                 return
 
     def _stage(self, request: Request) -> Stage:
@@ -447,12 +451,13 @@ class EngineServer(RawServer):
                 self._note()
                 try:
                     # No longer than the client stays, or a poll that it gave up would swallow what comes next.
-                    await connection.wait_for(self.until(lambda: bool(self._outgoing)))
+                    await connection.wait_for(self.until(lambda: bool(self._outgoing) or self._probed))
                 finally:
                     self._polls -= 1
-                body = SEPARATOR.join(self._outgoing).encode()
+                # Between 3probe and 5 Node answers a poll that has nothing to bring with a noop, or the client would wait for it.
+                body = SEPARATOR.join(self._outgoing) or "6"
                 self._outgoing.clear()
-                await connection.send(response(200, body))
+                await connection.send(response(200, body.encode()))
             case Stage.POST:
                 for packet in request.packets:
                     self.take(packet)
@@ -511,12 +516,13 @@ class EngineServer(RawServer):
             self._note()
             await self._pass(Stage.PROBE, connection)
             await connection.send(text("3probe"))
-            if self.polling:
-                self.push("6")
+            self._probed = True
+            self._note()
         elif packet == "5":
             self.received.append(packet)
             self._note()
             self._live = connection
+            self._probed = False
             waiting = list(self._outgoing)
             self._outgoing.clear()
             self.push(*waiting)

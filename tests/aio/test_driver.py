@@ -270,6 +270,7 @@ async def test_a_proxy_carries_every_request(transports: tuple[str, ...], creden
         async with a_conversation(server.origin, transports=transports, proxy=url) as engine:
             assert engine.transport == transports[-1]
         assert went_through(proxy, server)
+        assert {request.target.partition("?")[0] for request in proxy.requests} == {f"{server.origin}/engine.io/"}  # a proxy knows no ws://
 
 
 @ALL_TRANSPORTS
@@ -787,7 +788,7 @@ async def receiving(server: EngineServer, transports: tuple[str, ...]) -> None:
 async def calling(server: EngineServer, transports: tuple[str, ...]) -> None:
     """Join, call, emit, leave."""
     async with connect_socketio(server.origin, transports=transports, timeouts=QUICK) as sio:
-        await sio.call("sum", 1, b"binary")
+        await sio.call("sum", 1)
         await sio.emit("echo")
         await sio.receive()
 
