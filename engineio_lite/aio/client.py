@@ -1,6 +1,6 @@
 """What the two clients have in common: opening, the upgrade, the end.
 
-A client owns one connection, its driver and its network, from `open` to `close`, once. It is made by `connect` or `connect_socketio`, which give
+A client owns one connection, its driver and its network, from its opening to `close`, once. It is made by `connect` or `connect_socketio`, which give
 something that can be awaited or entered with ``async with``.
 """
 
@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 import aiohttp
 import msgspec
 
-from engineio_lite.aio.driver import Driver, Machine
+from engineio_lite.aio.driver import Driver, Machine, Sink
 from engineio_lite.aio.network import Network
 from engineio_lite.aio.stream import Stream
 from engineio_lite.capture.recorder import RecordedConnection, Recorder
@@ -87,7 +87,7 @@ class Client(Generic[Item]):
         self._upgrade_over: asyncio.Future[None] = self._loop.create_future()
         self._closed: asyncio.Future[Closed] = self._loop.create_future()
         self._upgrade_error: EngineIOError | None = None
-        self._driver = Driver(machine, options.network(), self)
+        self._driver = Driver(machine, options.network(), Sink(self._deliver, self._is_full, self._wait_room))
 
     # ------------------------------------------------------------------------------------------------------------------------- what is known
 
@@ -124,17 +124,13 @@ class Client(Generic[Item]):
 
     # ------------------------------------------------------------------------------------------------------------------- the sink of the driver
 
-    @property
-    def full(self) -> bool:
-        """Whether the driver should read no more for now."""
+    def _is_full(self) -> bool:
         return self._stream.full
 
-    async def wait_room(self) -> None:
-        """Wait until it should read again."""
+    async def _wait_room(self) -> None:
         await self._stream.wait_room()
 
-    def deliver(self, event: Any) -> None:
-        """Take one event from the driver."""
+    def _deliver(self, event: Any) -> None:
         match event:
             case Upgraded():
                 _resolve(self._upgrade_over)
@@ -206,7 +202,7 @@ class Client(Generic[Item]):
                 raise StopAsyncIteration from None
             raise
 
-    async def open(self, *first: Any) -> None:
+    async def _open(self, *first: Any) -> None:
         """Open the connection; `first` inputs go through the door before it opens. Raises what went wrong; then nothing is left running."""
         try:
             for input in (*first, Connect()):
@@ -255,7 +251,7 @@ class Opening(Generic[ClientType]):
 
     async def _open(self) -> ClientType:
         client = self._make()
-        await client.open(*self._first())
+        await client._open(*self._first())
         return client
 
     def __await__(self) -> Generator[Any, None, ClientType]:

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine
-from typing import Any, ClassVar, Protocol
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import aiohttp
 from aiohttp import WSMsgType
@@ -56,18 +56,17 @@ class Machine(Protocol):
     def process(self, input: Any, now: float) -> list[Any]: ...
 
 
-class Sink(Protocol):
+class Sink(NamedTuple):
     """Where the events go."""
 
-    def deliver(self, event: Any) -> None:
-        """Take one event; called in order."""
+    deliver: Callable[[Any], None]
+    """Takes one event; called in order."""
 
-    async def wait_room(self) -> None:
-        """Return when more may be read."""
+    is_full: Callable[[], bool]
+    """Says whether `wait_room` would wait."""
 
-    @property
-    def full(self) -> bool:
-        """Whether `wait_room` would wait."""
+    wait_room: Callable[[], Awaitable[None]]
+    """Returns when more may be read."""
 
 
 class Driver:
@@ -156,7 +155,7 @@ class Driver:
         self._polling_tasks.add(self._spawn(self._do_request(command)))
 
     async def _do_request(self, command: Poll | Post) -> None:
-        if isinstance(command, Poll) and self._sink.full:
+        if isinstance(command, Poll) and self._sink.is_full():
             await self._sink.wait_room()
         self.process(await self._network.request(command))
         await self.flush()
@@ -195,7 +194,7 @@ class Driver:
                 return
             if self._outgoing:
                 await self.flush()
-            if sink.full:
+            if sink.is_full():
                 await sink.wait_room()
 
     def _queue(self, command: SendFrame) -> None:

@@ -16,12 +16,11 @@ class EngineIOClient(Client[str | bytes]):
     Several tasks may use it at once; messages leave in the order in which `send` was called.
     """
 
-    def deliver(self, event: Any) -> None:
-        """Take one event from the driver."""
+    def _deliver(self, event: Any) -> None:
         if type(event) is MessageReceived:
             self._stream.put(event.data)
             return
-        super().deliver(event)
+        super()._deliver(event)
         if type(event) is Opened:
             _resolve(self._opened)
 

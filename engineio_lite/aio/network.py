@@ -83,7 +83,7 @@ async def _read_refusal(response: aiohttp.ClientResponse) -> bytes:
     try:
         async with asyncio.timeout(REFUSAL_TIME):
             async for chunk in response.content.iter_any():
-                chunks.append(chunk)  # noqa: PERF401
+                chunks.append(chunk)
                 if sum(map(len, chunks)) >= MAX_REFUSAL:
                     break
     except (TimeoutError, aiohttp.ClientError):

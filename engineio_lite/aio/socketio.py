@@ -18,7 +18,7 @@ DEFAULT_CALL_TIMEOUT = 60.0
 """Seconds that `call` waits by default; as python-socketio's does."""
 
 OVERFLOW = 16
-"""While calls wait for their answers, so many times the limit of unread events may pile up: the answers come behind them on the same ordered stream."""
+"""While calls wait, so many times the limit of unread events may pile up: the answers come behind them on the same ordered stream."""
 
 
 class Namespace:
@@ -62,25 +62,23 @@ class SocketIOClient(Client[EventReceived]):
         """This client's id in its first namespace, given by the server; not the id of the Engine.IO session."""
         return self._sid
 
-    @property
-    def full(self) -> bool:
-        """Whether the driver should read no more for now: not while a call waits, unless too much has piled up."""
+    def _is_full(self) -> bool:
+        # Not while a call waits, unless too much has piled up.
         return self._stream.full and (not self._calls or self._overflowing())
 
     def _overflowing(self) -> bool:
         return len(self._stream) >= OVERFLOW * self._options.limits.max_queued_events
 
-    async def wait_room(self) -> None:
-        """Wait until it should read again; calls whose answers would lie behind too many unread events fail."""
+    async def _wait_room(self) -> None:
+        """Wait until the driver should read again; calls whose answers would lie behind too many unread events fail."""
         if self._calls and self._overflowing():
             message = f"{len(self._stream)} events wait unread before the answer of this call"
             for waiting in self._calls.values():
                 _fail(waiting, LocalProtocolError(message, cause=Cause.RECEIVE_BUFFER_FULL))
-        while self.full and not self._closed.done():
+        while self._is_full() and not self._closed.done():
             await self._stream.wait_room()
 
-    def deliver(self, event: Any) -> None:
-        """Take one event from the driver."""
+    def _deliver(self, event: Any) -> None:
         if type(event) is EventReceived:
             self._stream.put(event)
             return
@@ -95,7 +93,7 @@ class SocketIOClient(Client[EventReceived]):
             case NamespaceRefused(namespace, error):
                 _fail(self._joining.get(namespace), error)
             case _:
-                super().deliver(event)
+                super()._deliver(event)
                 for joining in self._joining.values() if self._closed.done() else ():
                     _fail(joining, self._error())
 
