@@ -241,6 +241,15 @@ def test_instants_of_answered_calls_are_not_kept_for_as_long_as_their_timeouts()
     assert [output.call for output in fell_due if isinstance(output, CallFailed)] == list(range(21))
 
 
+def test_the_call_at_which_old_instants_are_cleared_away_keeps_its_own() -> None:
+    connection = play(live("/"))
+    for number in range(300):
+        # Each time is shorter than all before it, so the deadline tells at once whether it is there.
+        connection.process(Emit("x", call=number, timeout=40.0 - number / 10), 0.0)
+        assert connection.deadline == 40.0 - number / 10
+        connection.process(arrives(f"43{number}[]"), 0.0)
+
+
 # --- The end of a namespace, or of everything.
 
 

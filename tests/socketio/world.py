@@ -10,6 +10,7 @@ right, nearly right, and garbage, in any order, grants what nobody asked for and
 - `Closed` comes once and last; nothing comes out after it, and no deadline is left;
 - each accepted call gets one `CallAnswered` or `CallFailed`; calls that were refused get none;
 - events come only between `NamespaceConnected` and what ends that, and those of one namespace in the order of the wire;
+- no event is lost: it comes out, is ignored visibly, or waits for the answer to CONNECT, until that is a refusal or an end;
 - a namespace that has not answered hears nothing but one CONNECT.
 """
 
@@ -22,7 +23,7 @@ from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
 
-from engineio_lite.capture import RecordedConnection, Recorder
+from engineio_lite.capture import Record, RecordedConnection, Recorder
 from engineio_lite.causes import Cause
 from engineio_lite.commands import CloseTransport, OpenWebSocket, Poll, Post
 from engineio_lite.connection import EngineIOConnection
@@ -43,10 +44,10 @@ from engineio_lite.inputs import (
 )
 from engineio_lite.limits import Limits, Timeouts
 from engineio_lite.socketio.connection import Output, SocketIOConnection
-from engineio_lite.socketio.events import CallAnswered, CallFailed, EventReceived, NamespaceConnected, NamespaceLeft, NamespaceRefused
+from engineio_lite.socketio.events import CallAnswered, CallFailed, EventReceived, NamespaceConnected, NamespaceLeft, NamespaceRefused, PacketIgnored
 from engineio_lite.socketio.inputs import Acknowledge, Emit, Input, JoinNamespace, LeaveNamespace
-from engineio_lite.socketio.packet import Decoder, PacketType
-from engineio_lite.state import SessionState, Transport
+from engineio_lite.socketio.packet import Decoder, Packet, PacketType
+from engineio_lite.state import NamespaceState, SessionState, Transport
 from tests.core.snapshot import fingerprint
 
 SID = "Kq3vPz7LmXw2Rt9BAAAD"
@@ -180,16 +181,37 @@ _endings: st.SearchStrategy[Step] = st.one_of(
     st.just(Break()), st.just(Close()), st.just(Control("1")), st.just(Wait(50.0)), st.just(Answer(500)), _says(_garbage), _says(_nearly)
 )
 
+
+# What belongs together and would seldom be drawn so.
+_phrases: st.SearchStrategy[list[Step]] = st.sampled_from(
+    [
+        [JoinNamespace("/b"), Answer(), Say(('2/b,["n",#]', '2/b,["n",#]')), Say(('0/b,{"sid":"b"}', '2/b,["n",#]'))],
+        [JoinNamespace("/b"), Say(('2/b,["n",#]', '4/b,"no"')), Answer()],
+        [JoinNamespace("/b"), LeaveNamespace("/b"), JoinNamespace("/b"), Say(('0/b,{"sid":"b"}', '2/b,["n",#]')), Say(('0/b,{"sid":"c"}',))],
+        [JoinNamespace("/b"), LeaveNamespace("/b"), Wait(8.0), JoinNamespace("/b"), Say(('4/b,"no"',)), Say(('0/b,{"sid":"c"}',))],
+        [Emit("call", (), "/", 60, 3.0), Answer(), Say(("3@[]",)), Wait(3.0)],
+        [Emit("call", (b"x",), "/a", 61, 3.0), Wait(2.0), Emit("call", (), "/a", 62), Say(("3/a,@[]",)), Wait(1.0)],
+        [Say(('51-["n",#,{"_placeholder":true,"num":0}]',)), Control("2"), Answer(), Say((b"x", '2["n",#]'))],
+        [Socket("opened"), Socket("3probe"), Emit("e"), Answer(), Control("6"), Say(('2["n",#]',))],
+        [Socket("opened"), Socket("3probe"), Answer(), Say(('51-["n",#,{"_placeholder":true,"num":0}]',)), Say((b"x",))],
+        [LeaveNamespace("/a"), JoinNamespace("/a"), Answer(), Say(('2/a,["n",#]', '0/a,{"sid":"again"}', '2/a,["n",#]'))],
+    ]
+)
+
+
+def _mixed(steps: st.SearchStrategy[Step], size: int) -> st.SearchStrategy[list[Step]]:
+    parts = st.lists(st.one_of(_phrases, steps.map(lambda step: [step]), steps.map(lambda step: [step])), min_size=size // 3, max_size=size)
+    return parts.map(lambda parts: [step for part in parts for step in part])
+
+
 _usual = st.one_of(_wishes, _wishes, _says(_likely), _says(_likely), _says(_likely), _says(_unlikely), _driver, _driver)
 _start: list[Step] = [JoinNamespace("/a"), Say(('0{"sid":"s"}', '0/a,{"sid":"a"}')), Answer()]
 
-STEPS: st.SearchStrategy[list[Step]] = st.lists(_usual, min_size=8, max_size=40).map(lambda steps: _start + steps)
+STEPS: st.SearchStrategy[list[Step]] = _mixed(_usual, 30).map(lambda steps: _start + steps)
 """Two namespaces are joined, and then mostly what is usual; a session of it tends to live."""
 
 ROUGH_STEPS: st.SearchStrategy[list[Step]] = st.builds(
-    list.__add__,
-    st.sampled_from([[], _start]),
-    st.lists(st.one_of(_usual, _usual, _endings, st.just(Connect()), st.just(SendMessages(("raw",)))), max_size=40),
+    list.__add__, st.sampled_from([[], _start]), _mixed(st.one_of(_usual, _usual, _endings, st.just(Connect()), st.just(SendMessages(("raw",)))), 30)
 )
 """Anything at all, ends included."""
 
@@ -224,6 +246,8 @@ class World:
         self._socket: int | None = None
         self._joined: set[str] = set()
         self._last_ack_id: dict[str, int] = {}
+        self._ear = Decoder(limits=LIMITS)
+        self._heard: dict[str, list[object]] = {}
 
     def play(self, steps: list[Step]) -> None:
         """Open the session, do all of this, break the line, and check what must hold along the way and at the end."""
@@ -334,7 +358,7 @@ class World:
         self._check_calls()
 
     def _put(self, input: Input) -> None:
-        already_closed = self.closed
+        already_closed, recorded = self.closed, len(self.recorder.records)
         try:
             outputs = self.machine.process(input, self.now)
         except LocalProtocolError:
@@ -344,6 +368,9 @@ class World:
         for output in outputs:
             self._see(output)
         self.outputs += outputs
+        for record in self.recorder.records[recorded:]:
+            self._hear(record)
+        self._check_nothing_lost(outputs)
         if not isinstance(input, Emit):
             self._check_calls()
         assert not math.isnan(self.machine.deadline)
@@ -371,6 +398,30 @@ class World:
                 self._joined.discard(namespace)
             case Closed():
                 assert not self._joined
+
+    def _hear(self, record: Record) -> None:
+        """Note the numbered events that the engine has handed up."""
+        for output in record.outputs:
+            if isinstance(output, MessageReceived) and not self.closed:
+                packet = self._ear.feed(output.data)
+                if packet is not None and packet.type is PacketType.EVENT and isinstance(packet.data, list) and packet.data[0] == "n":
+                    self._heard.setdefault(packet.namespace, []).append(packet.data[1])
+
+    def _check_nothing_lost(self, outputs: list[Output]) -> None:
+        told: dict[str, list[object]] = {}
+        for output in outputs:
+            match output:
+                case EventReceived(namespace, "n", args):
+                    told.setdefault(namespace, []).append(args[0])
+                case PacketIgnored(Packet(PacketType.EVENT, ["n", number, *_], namespace)):
+                    told.setdefault(namespace, []).append(number)
+                case NamespaceLeft(namespace) | NamespaceRefused(namespace):
+                    self._heard.pop(namespace, None)
+                case Closed():
+                    self._heard.clear()
+        for namespace, numbers in self._heard.items():
+            self._heard[namespace] = waiting = [number for number in numbers if number not in told.get(namespace, ())]
+            assert not waiting or self.machine.namespace_state(namespace) is NamespaceState.CONNECTING
 
     def _results(self) -> Counter[int]:
         return Counter(output.call for output in self.outputs if isinstance(output, CallAnswered | CallFailed))
