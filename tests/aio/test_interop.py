@@ -1,7 +1,7 @@
 """The drivers against servers that other people wrote: Node's socket.io and engine.io, python-socketio and python-engineio, over every transport.
 
-The promise that matters most is here: ten thousand numbered events in one burst, each way and both ways at once while the session moves from polling to
-a WebSocket, all arrive once and in order. `tests/peers/__init__.py` says what the servers do with which event.
+The promise that matters most is here: ten thousand numbered events in one burst, each way and both ways at once while the session moves from polling
+to a WebSocket, all arrive once and in order. `tests/peers/__init__.py` says what the servers do with which event.
 """
 
 from __future__ import annotations

@@ -233,12 +233,12 @@ HTTP_LIES = [
     Lie(
         "web page with 200",
         says(200, HTML, **HTML_KIND),
-        at((H, U, W), Expect(Cause.HTML_RESPONSE, status=200)) | {P: Expect(Cause.UNKNOWN_PACKET_TYPE, DecodeError), S: FINE},
+        at((H, U, W), Expect(Cause.HTML_RESPONSE, status=200)) | {P: Expect(Cause.UNKNOWN_PACKET_TYPE, DecodeError, 200), S: FINE},
     ),
     Lie(
         "plain text with 200",
         says(200, "It works!"),
-        {H: Expect(Cause.NOT_ENGINEIO, status=200), P: Expect(Cause.UNKNOWN_PACKET_TYPE, DecodeError), S: FINE}
+        {H: Expect(Cause.NOT_ENGINEIO, status=200), P: Expect(Cause.UNKNOWN_PACKET_TYPE, DecodeError, 200), S: FINE}
         | at((U, W), Expect(Cause.WEBSOCKET_REFUSED, status=200)),
     ),
     Lie("204", says(204), refused(Cause.EMPTY_RESPONSE, 204) | at((U, W), Expect(Cause.WEBSOCKET_REFUSED, status=204))),
@@ -289,23 +289,33 @@ HTTP_LIES = [
     Lie(
         "open packet without sid",
         says(200, NO_SID),
-        {H: Expect(Cause.MISSING_SID), P: Expect(Cause.UNEXPECTED_OPEN, RemoteProtocolError, stage="session")},
+        {H: Expect(Cause.MISSING_SID, status=200), P: Expect(Cause.UNEXPECTED_OPEN, RemoteProtocolError, stage="session")},
     ),
-    Lie("open packet with an empty sid", says(200, NO_SID.replace("{", '{"sid":"",')), {H: Expect(Cause.MISSING_SID)}),
-    Lie("open packet that is no JSON", says(200, '0{"sid":'), {H: Expect(Cause.BAD_HANDSHAKE)}),
-    Lie("open packet that is an array", says(200, "0[]"), {H: Expect(Cause.BAD_HANDSHAKE)}),
-    Lie("open packet with a time below zero", says(200, '0{"sid":"s3cret-1","pingInterval":-1,"pingTimeout":1}'), {H: Expect(Cause.BAD_HANDSHAKE)}),
-    Lie("open packet nested too deep", says(200, "0" + "[" * 5000), {H: Expect(Cause.BAD_HANDSHAKE)}),
+    Lie("open packet with an empty sid", says(200, NO_SID.replace("{", '{"sid":"",')), {H: Expect(Cause.MISSING_SID, status=200)}),
+    Lie("open packet that is no JSON", says(200, '0{"sid":'), {H: Expect(Cause.BAD_HANDSHAKE, status=200)}),
+    Lie("open packet that is an array", says(200, "0[]"), {H: Expect(Cause.BAD_HANDSHAKE, status=200)}),
+    Lie(
+        "open packet with a time below zero",
+        says(200, '0{"sid":"s3cret-1","pingInterval":-1,"pingTimeout":1}'),
+        {H: Expect(Cause.BAD_HANDSHAKE, status=200)},
+    ),
+    Lie("open packet nested too deep", says(200, "0" + "[" * 5000), {H: Expect(Cause.BAD_HANDSHAKE, status=200)}),
     Lie("message first", says(200, "4hello"), {H: Expect(Cause.NOT_ENGINEIO, status=200), P: FINE}),
     Lie("close packet", says(200, "1"), {H: Expect(Cause.SERVER_CLOSED), P: Expect(Cause.SERVER_CLOSED, ConnectionClosed, stage="")}),
-    Lie("version 3 body", says(200, VERSION_3), {H: Expect(Cause.LOOKS_LIKE_EIO3, status=200), P: Expect(Cause.UNKNOWN_PACKET_TYPE, DecodeError)}),
+    Lie(
+        "version 3 body", says(200, VERSION_3), {H: Expect(Cause.LOOKS_LIKE_EIO3, status=200), P: Expect(Cause.UNKNOWN_PACKET_TYPE, DecodeError, 200)}
+    ),
     Lie("JSONP", says(200, '___eio[0]("0{}");'), {H: Expect(Cause.NOT_ENGINEIO, status=200)}),
     # --- Bodies that are no packets.
-    Lie("invalid UTF-8", says(200, b"4\xff\xfe"), {H: Expect(Cause.NOT_ENGINEIO, status=200), P: Expect(Cause.BAD_UTF8, DecodeError), S: FINE}),
-    Lie("empty packet", says(200, "4a\x1e\x1e4b"), {H: Expect(Cause.NOT_ENGINEIO, status=200), P: Expect(Cause.EMPTY_PACKET, DecodeError)}),
-    Lie("bad base64", says(200, "b!!!!"), {H: Expect(Cause.NOT_ENGINEIO, status=200), P: Expect(Cause.BAD_BASE64, DecodeError)}),
+    Lie("invalid UTF-8", says(200, b"4\xff\xfe"), {H: Expect(Cause.NOT_ENGINEIO, status=200), P: Expect(Cause.BAD_UTF8, DecodeError, 200), S: FINE}),
+    Lie("empty packet", says(200, "4a\x1e\x1e4b"), {H: Expect(Cause.NOT_ENGINEIO, status=200), P: Expect(Cause.EMPTY_PACKET, DecodeError, 200)}),
+    Lie("bad base64", says(200, "b!!!!"), {H: Expect(Cause.NOT_ENGINEIO, status=200), P: Expect(Cause.BAD_BASE64, DecodeError, 200)}),
     # --- HTTP that is none, or breaks off.
-    Lie("wrong Content-Encoding", says(200, "4not gzip at all", headers=GZIP), lost(Cause.BAD_HTTP, RemoteProtocolError)),
+    Lie(
+        "wrong Content-Encoding",
+        says(200, "4not gzip at all", headers=GZIP),
+        at((H, P, S), Expect(Cause.BAD_HTTP, RemoteProtocolError)) | at((U, W), Expect(Cause.WEBSOCKET_REFUSED, status=200)),
+    ),
     Lie("unknown Content-Encoding", says(200, b"\x00\x01", headers=[("Content-Encoding", "snappy")]), {H: Expect(Cause.NOT_ENGINEIO, status=200)}),
     Lie("body over the limit", says(200, "4" + "x" * 30_000), at((H, P, S), Expect(Cause.RESPONSE_TOO_LARGE, RemoteProtocolError))),
     Lie("body over the limit when unpacked", says(200, BOMB, headers=GZIP), at((H, P, S), Expect(Cause.RESPONSE_TOO_LARGE, RemoteProtocolError))),
@@ -339,8 +349,8 @@ HTTP_LIES = [
                 H: Expect(Cause.OPEN_TIMEOUT, TimedOut),
                 P: Expect(Cause.PING_TIMEOUT, PingTimeout, stage="session"),
                 S: Expect(Cause.POST_TIMEOUT, TimedOut),
-                U: Expect(Cause.WEBSOCKET_REFUSED, status=200) if data[-1:] == b"0" else Expect(Cause.PROBE_TIMEOUT, TimedOut),
-                W: Expect(Cause.WEBSOCKET_REFUSED, status=200) if data[-1:] == b"0" else Expect(Cause.OPEN_TIMEOUT, TimedOut, stage="handshake"),
+                U: Expect(Cause.PROBE_TIMEOUT, TimedOut),
+                W: Expect(Cause.OPEN_TIMEOUT, TimedOut, stage="handshake"),
             },
         )
         for name, data in [
@@ -487,7 +497,7 @@ CONNECT_LIES = [
     refuses("refused with a bare sentence", '44"Unable to connect"', Cause.NAMESPACE_REFUSED, ConnectRefused, "namespace"),
     refuses("granted in the manner of version 2", "40", Cause.SOCKETIO_V2, HandshakeError, "namespace"),
     refuses("granted without a sid", "40{}", Cause.SOCKETIO_V2, HandshakeError, "namespace"),
-    refuses("left again", "41", Cause.SERVER_DISCONNECTED, ConnectionClosed, ""),
+    refuses("left again", "41", Cause.NAMESPACE_REFUSED, ConnectRefused),
     refuses("unknown packet type", "49", Cause.UNKNOWN_PACKET_TYPE),
     refuses("nothing in the message", "4", Cause.EMPTY_PACKET),
     refuses("event without payload", "42", Cause.MISSING_PAYLOAD),
@@ -595,7 +605,7 @@ async def session(url: str, **options: Any) -> AsyncIterator[EngineIOClient]:
 
 async def opening_fails(url: str, **options: Any) -> EngineIOError:
     with pytest.raises(EngineIOError) as caught:
-        await connect(url, **OPTIONS, **options)
+        await connect(url, **(OPTIONS | options))
     return caught.value
 
 
@@ -799,6 +809,22 @@ def test_any_bytes_after_101_are_one_of_our_errors(data: bytes) -> None:
 @given(data=ANY_BYTES)
 def test_any_bytes_after_the_upgrade_are_one_of_our_errors(data: bytes) -> None:
     asyncio.run(survive(UPGRADED, sends(data)))
+
+
+@pytest.mark.parametrize("transports", [("websocket",), ("polling", "websocket")], ids="+".join)
+async def test_a_refusal_whose_body_never_ends_is_named_all_the_same(transports: tuple[str, ...]) -> None:
+    never_ending = holds(response(502, b"<html>", length=500))
+    async with EngineServer({U: never_ending, W: never_ending}) as server:
+        started = time.monotonic()
+        if transports == ("websocket",):
+            error: EngineIOError | None = await opening_fails(server.origin, transports=transports, timeouts=Timeouts())
+        else:
+            async with connect(server.origin) as engine:
+                await engine.wait_upgraded()
+                error = engine.upgrade_error
+        assert time.monotonic() - started < 1 + SLACK
+    assert error is not None
+    check(error, Expect(Cause.GATEWAY_ERROR, status=502), "websocket" if transports == ("websocket",) else "upgrade")
 
 
 async def test_a_server_that_is_not_there_any_more_is_noticed_at_close() -> None:
