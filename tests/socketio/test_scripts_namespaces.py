@@ -487,6 +487,40 @@ def test_one_early_event_more_than_the_limit_ends_the_connection() -> None:
     )
 
 
+def test_early_events_are_bounded_in_bytes_too_attachments_included() -> None:
+    limits = Limits(max_early_bytes=60)
+    header = '451-["e",{"_placeholder":true,"num":0}]'
+    fits = asked("/", limits=limits) >> ok(2) >> answer(3, '42["one"]', '42["two"]', header, "bAAAA", grant())
+    play(fits << granted() << event("one") << event("two") << event("e", b"\0\0\0") << poll(4))
+    play(
+        asked("/", limits=limits)
+        >> ok(2)
+        >> answer(3, '42["one"]', '42["two"]', header, "b" + "AAAA" * 10, grant())
+        << poll(4)
+        << drop_requests()
+        << ends(CloseReason.PARSE_ERROR, Cause.TOO_MANY_EARLY_EVENTS)
+    )
+
+
+def test_the_early_events_of_an_earlier_join_do_not_count_for_a_later_one() -> None:
+    early = "42/a," + '["%s"]' % ("x" * 40)
+    play(
+        asked("/", "/a", limits=Limits(max_early_bytes=60, max_early_events=1))
+        >> ok(2)
+        >> answer(3, early, '44/a,"no"', grant("/"))
+        << refused("/a")
+        << granted("/")
+        << poll(4)
+        >> JoinNamespace("/a")
+        << post(5, "40/a,")
+        >> ok(5)
+        >> answer(4, early, grant("/a"))
+        << granted("/a", "a")
+        << event("x" * 40, namespace="/a")
+        << poll(6)
+    )
+
+
 # --- Leaving.
 
 
@@ -838,6 +872,48 @@ def test_an_answer_that_nobody_waits_for_any_more_is_not_followed_up_while_the_s
         << ignored(PacketType.CONNECT, {"sid": "a"}, "/a", why="not joined")
         >> ok(4)
         << ends(CloseReason.CLIENT_CLOSE)
+    )
+
+
+def _no_room() -> Script:
+    """The answer that nobody waits for any more comes while the send buffer is full; POST 5 is still in flight."""
+    return (
+        joined("/", limits=Limits(max_buffered=20))
+        >> JoinNamespace("/a")
+        << post(5, "40/a,")
+        >> LeaveNamespace("/a")
+        << NamespaceLeft("/a", CloseReason.CLIENT_DISCONNECT)
+        >> Emit("x" * 20)
+        >> answer(4, grant("/a"))
+        << ignored(PacketType.CONNECT, {"sid": "a"}, "/a", why="not joined")
+        << poll(6)
+    )
+
+
+def test_a_goodbye_for_which_there_is_no_room_waits_until_there_is() -> None:
+    play(_no_room() >> ok(5) << post(7, f'42["{"x" * 20}"]') >> ok(7) << post(8, "41/a,") << shows(SessionState.OPEN, state=CONNECTED))
+
+
+def test_a_goodbye_for_which_there_is_no_room_holds_up_no_fault() -> None:
+    left = NamespaceLeft("/", CloseReason.PARSE_ERROR)
+    play(_no_room() >> answer(6, "42nonsense") << poll(7) << drop_requests() << left << ends(CloseReason.PARSE_ERROR, Cause.BAD_JSON, unsent=2))
+
+
+def test_a_goodbye_for_which_there_is_no_room_holds_up_no_end() -> None:
+    left = NamespaceLeft("/", CloseReason.SERVER_DISCONNECT)
+    play(_no_room() >> answer(6, "41") << left << poll(7) << shows(SessionState.CLOSING))
+
+
+def test_auth_for_a_wish_that_waits_is_measured_at_once() -> None:
+    play(
+        joined("/", max_payload=100)
+        >> JoinNamespace("/a")
+        << post(5, "40/a,")
+        >> LeaveNamespace("/a")
+        << NamespaceLeft("/a", CloseReason.CLIENT_DISCONNECT)
+        >> JoinNamespace("/a", auth=BIG)
+        << refuses(Cause.PAYLOAD_TOO_LARGE)
+        << shows(SessionState.OPEN, namespace="/a", state=DISCONNECTED)
     )
 
 
