@@ -44,10 +44,18 @@ class PacketType(StrEnum):
 
 
 class Packet(msgspec.Struct, frozen=True, gc=False):
-    """One Engine.IO packet: a type and its data, text for every type, bytes for a binary message only."""
+    """One Engine.IO packet: a type and its data, text for every type, bytes for a binary message only.
+
+    Its `repr` is made for logs: shortened, and without what an open packet or a Socket.IO CONNECT would give away.
+    """
 
     type: PacketType
     data: str | bytes = ""
+
+    def __repr__(self) -> str:
+        data = self.data
+        secret = isinstance(data, str) and (self.type is PacketType.OPEN or (self.type is PacketType.MESSAGE and data[:2] in ("0{", "0/")))
+        return f"Packet({self.type.value}, {f'<{len(data)} characters>' if secret else elide(data)})"
 
 
 LAYER: Final = "engineio-packet"

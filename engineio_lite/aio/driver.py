@@ -23,7 +23,7 @@ import aiohttp
 from aiohttp import WSMsgType
 
 from engineio_lite.aio.errors import explain_exception
-from engineio_lite.aio.network import Network, hang_up, websocket_ended
+from engineio_lite.aio.network import Network, cut, hang_up, websocket_ended
 from engineio_lite.causes import Cause
 from engineio_lite.commands import CloseTransport, OpenWebSocket, Poll, Post, SendFrame
 from engineio_lite.events import Closed
@@ -81,6 +81,7 @@ class Driver:
         self._polling_tasks: set[asyncio.Task[None]] = set()
         self._socket_tasks: dict[int, asyncio.Task[None]] = {}
         self._sockets: dict[int, aiohttp.ClientWebSocketResponse] = {}
+        self._unfinished: set[aiohttp.ClientWebSocketResponse] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._outgoing: deque[SendFrame | CloseTransport] = deque()
         self._write_lock = asyncio.Lock()
@@ -170,6 +171,7 @@ class Driver:
             await self.flush()
             return
         self._sockets[command.socket] = socket
+        self._unfinished.add(socket)
         try:
             self.process(WebSocketOpened(command.socket))
             await self.flush()
@@ -179,6 +181,7 @@ class Driver:
             if not socket.closed:
                 # The peer's end, or ours by being cancelled: an orderly leave of our own is made by `_close_socket`.
                 await hang_up(socket)
+            self._unfinished.discard(socket)
 
     async def _read(self, number: int, socket: aiohttp.ClientWebSocketResponse) -> None:
         receive, process, sink = socket.receive, self.process, self._sink
@@ -280,6 +283,8 @@ class Driver:
     async def _do_shut_down(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        for socket in self._unfinished:
+            cut(socket)
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping
+from socket import SHUT_RDWR
 from ssl import SSLContext
 from typing import Final
 from urllib.parse import urlsplit
@@ -214,6 +215,14 @@ class Network:
         """Close what is ours."""
         await self._session.close()
         await self._websockets.close()
+
+
+def cut(socket: aiohttp.ClientWebSocketResponse) -> None:
+    """End the connection under a WebSocket now, whatever still waits to be written: a peer that reads no more would make closing wait for ever."""
+    connection = socket.get_extra_info("socket")
+    if connection is not None:
+        with contextlib.suppress(OSError):  # it ended by itself
+            connection.shutdown(SHUT_RDWR)
 
 
 async def hang_up(socket: aiohttp.ClientWebSocketResponse) -> None:

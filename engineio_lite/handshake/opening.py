@@ -27,6 +27,13 @@ class Handshake(msgspec.Struct, frozen=True, kw_only=True):
     ping_timeout: float
     max_payload: int | None
 
+    def __repr__(self) -> str:
+        # Made for logs: whoever has the sid has the session.
+        return (
+            f"Handshake(sid=<{len(self.sid)} characters>, upgrades={self.upgrades}, ping_interval={self.ping_interval}, "
+            f"ping_timeout={self.ping_timeout}, max_payload={self.max_payload})"
+        )
+
     @classmethod
     def parse(cls, data: str) -> Handshake:
         """Read the data of an open packet; keys it does not know are ignored, in any order.

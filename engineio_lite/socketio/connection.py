@@ -486,7 +486,8 @@ class SocketIOConnection:
     def _closed(self, closed: Closed) -> None:
         if self._fault is not None:
             closed = msgspec.structs.replace(closed, reason=CloseReason.PARSE_ERROR, error=self._fault)
-        elif self._ending is not None and closed.reason is CloseReason.CLIENT_CLOSE:
+        elif self._ending is not None and closed.error is None:
+            # What ended the last namespace came first: a server that leaves says `41` and then `1`.
             reason, error = self._ending
             closed = msgspec.structs.replace(closed, reason=reason, error=error or closed.error)
         self._decoder.reset()
