@@ -120,7 +120,6 @@ class EngineIOConnection:
         self._post: int | None = None
         self._posted_messages = 0
         self._polled_at = 0.0
-        self._fresh_request = 0
         self._quick_polls = 0
         self._poll_held = False
 
@@ -438,7 +437,7 @@ class EngineIOConnection:
         packets, error = _decode_body(response.body)
         self._receive_packets(packets, error)
         if self.state is SessionState.OPEN:
-            self._pace_polls(response.request, packets)
+            self._pace_polls(packets)
             if Timer.UPGRADE_START in self._timers:
                 self._timers.disarm(Timer.UPGRADE_START)
                 self._upgrade_ready = True
@@ -449,7 +448,7 @@ class EngineIOConnection:
         if error is not None:
             self._fail(error.locate(stage="poll", url=redact_url(self.url), status=200), CloseReason.PARSE_ERROR)
 
-    def _pace_polls(self, request: int, packets: Sequence[Packet]) -> None:
+    def _pace_polls(self, packets: Sequence[Packet]) -> None:
         """Do not poll in circles: hold the next GET, or slow it down, when the answers carry nothing."""
         if any(packet.type is not PacketType.NOOP for packet in packets):
             self._quick_polls = 0
@@ -458,8 +457,7 @@ class EngineIOConnection:
             # A Python server answers every new GET with a noop for as long as the upgrade's socket is open.
             self._poll_held = True
             return
-        quick = self._now - self._polled_at <= QUICK_POLL and request >= self._fresh_request
-        self._quick_polls = self._quick_polls + 1 if quick else 0
+        self._quick_polls = self._quick_polls + 1 if self._now - self._polled_at <= QUICK_POLL else 0
         if not packets or self._quick_polls >= STUCK_POLLS:
             self._timers.arm(Timer.BACKOFF, self._now + self._timeouts.poll_backoff)
         if self._quick_polls == STUCK_POLLS and self.upgrade_state is UpgradeState.FAILED and not self._repaired:
@@ -628,8 +626,6 @@ class EngineIOConnection:
         self._timers.disarm(Timer.UPGRADE)
         self._poll_held = False
         self._quick_polls = 0
-        # Polls that were sent before this may be answered with nothing for the upgrade's sake; only later ones show a server that is stuck.
-        self._fresh_request = self._requests + 1
         if self._socket:
             if socket_open:
                 # Any frame but 2probe or 5 makes both servers forget the upgrade; silence leaves a Python server waiting for ever.

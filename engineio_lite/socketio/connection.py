@@ -337,6 +337,7 @@ class SocketIOConnection:
                     self._send_connects()
 
     def _react(self) -> None:
+        held = []
         while self._reactions:
             reaction = self._reactions.popleft()
             if self.engine.state is SessionState.CLOSED:
@@ -345,13 +346,14 @@ class SocketIOConnection:
                 outputs = self.engine.process(reaction, self._now)
             except LocalProtocolError as error:
                 if error.cause is Cause.SEND_BUFFER_FULL:
-                    self._reactions.appendleft(reaction)  # there will be room at one of the next inputs
-                    return
+                    held.append(reaction)  # there will be room at one of the next inputs
+                    continue
                 # Only a CONNECT can be refused for good: its auth payload is larger than this server takes, which nobody could know before the open
                 # packet.
                 self._end(CloseReason.CLIENT_CLOSE, error)
             else:
                 self._lift(outputs)
+        self._reactions.extend(held)
 
     def _send_connects(self) -> None:
         messages = []
@@ -486,7 +488,7 @@ class SocketIOConnection:
     def _closed(self, closed: Closed) -> None:
         if self._fault is not None:
             closed = msgspec.structs.replace(closed, reason=CloseReason.PARSE_ERROR, error=self._fault)
-        elif self._ending is not None and closed.error is None:
+        elif self._ending is not None and closed.reason in (CloseReason.CLIENT_CLOSE, CloseReason.SERVER_CLOSE):
             # What ended the last namespace came first: a server that leaves says `41` and then `1`.
             reason, error = self._ending
             closed = msgspec.structs.replace(closed, reason=reason, error=error or closed.error)

@@ -196,7 +196,7 @@ def test_goodbyes_and_the_close_in_one_body_end_each_namespace_once() -> None:
         >> answer(4, "41", "41/a,", "1")
         << NamespaceLeft("/", CloseReason.SERVER_DISCONNECT)
         << NamespaceLeft("/a", CloseReason.SERVER_DISCONNECT)
-        << ends(CloseReason.SERVER_CLOSE)
+        << ends(CloseReason.SERVER_DISCONNECT)
     )
 
 
