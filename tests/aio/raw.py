@@ -57,6 +57,11 @@ class Request:
         """Whether it asks for a WebSocket."""
         return (self.header("Upgrade") or "").lower() == "websocket"
 
+    def encode(self) -> bytes:
+        """The bytes to pass it on."""
+        lines = [f"{self.method} {self.target} HTTP/1.1", *(f"{name}: {value}" for name, value in self.headers)]
+        return "\r\n".join(lines).encode() + b"\r\n\r\n" + self.body
+
     @property
     def packets(self) -> list[str]:
         """The packets of a POST."""
@@ -546,21 +551,21 @@ class Proxy(RawServer):
         tunnel = request.method == "CONNECT"
         where = urlsplit(f"//{request.target}" if tunnel else request.target)
         reader, writer = await asyncio.open_connection(where.hostname, where.port)
-        upstream = Connection(reader, writer)
         try:
             if tunnel:
                 await connection.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
             else:
-                lines = [f"{request.method} {request.target} HTTP/1.1", *(f"{name}: {value}" for name, value in request.headers)]
-                await upstream.send("\r\n".join(lines).encode() + b"\r\n\r\n" + request.body)
+                writer.write(request.encode())
+            upstream = Connection(reader, writer)
             async with asyncio.TaskGroup() as pumps:
-                pumps.create_task(_pump(connection, upstream))
-                pumps.create_task(_pump(upstream, connection))
+                pumps.create_task(carry(connection, upstream))
+                pumps.create_task(carry(upstream, connection))
         finally:
             writer.close()
 
 
-async def _pump(source: Connection, target: Connection) -> None:
+async def carry(source: Connection, target: Connection) -> None:
+    """Carry bytes one way until they end, and pass the end on."""
     with contextlib.suppress(ConnectionError, Gone):
         while data := await source.reader.read(65536):
             await target.send(data)

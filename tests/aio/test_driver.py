@@ -163,6 +163,23 @@ async def test_headers_cookies_and_query_go_with_every_request(transports: tuple
             assert request.query.get("sid") == (None if stage in (Stage.HANDSHAKE, Stage.WEBSOCKET) else SID)
 
 
+async def test_a_sid_is_data_and_not_part_of_the_url() -> None:
+    sid = "a/b?c&d=e%20f#g h+ü"
+    async with EngineServer(handshake={"sid": sid}) as server, connect(server.origin) as engine:
+        assert await engine.wait_upgraded()
+        assert {request.query.get("sid") for _, request in server.arrived} == {None, sid}
+
+
+async def test_two_connections_may_share_a_callers_session() -> None:
+    async with EngineServer() as one, EngineServer() as two, aiohttp.ClientSession() as caller:
+        async with connect(one.origin, session=caller) as first, connect(two.origin, session=caller) as second:
+            await asyncio.gather(first.send("one"), second.send("two"))
+            assert (await first.receive(), await second.receive()) == ("one", "two")
+            await first.close()
+            await second.send("three")
+            assert await second.receive() == "three"
+
+
 async def test_a_cookie_of_the_handshake_goes_to_post_poll_and_upgrade() -> None:
     sticky = [("Set-Cookie", "node=7; Path=/; HttpOnly; SameSite=Lax")]
     async with EngineServer(headers=sticky) as server:

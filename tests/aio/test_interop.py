@@ -21,12 +21,15 @@ from engineio_lite import (
     HandshakeError,
     PayloadTooLarge,
     PingTimeout,
+    PollingStuck,
     TimedOut,
     Timeouts,
     TransportError,
 )
 from engineio_lite.aio import SocketIOClient, connect, connect_socketio
+from engineio_lite.capture.recorder import Recorder
 from engineio_lite.socketio.events import EventReceived
+from tests.aio.raw import Connection, RawServer, carry
 from tests.peers import KINDS, Kind, Peer, StartPeer
 
 POLLING, WEBSOCKET, BOTH = ("polling",), ("websocket",), ("polling", "websocket")
@@ -277,6 +280,59 @@ async def test_leaving_tells_the_server_at_once(any_peer: Peer, transports: tupl
         async with connect_socketio(any_peer.url, transports=transports) as sio:
             assert await sio.call("echo", 1) == 1
     assert time.monotonic() - started < SLACK
+
+
+# ------------------------------------------------------------------------------------------------------------------------------- upgrades that fail
+
+
+class Cutter(RawServer):
+    """Passes everything on to a real server, but cuts both lines of the first WebSocket as soon as the server has said yes."""
+
+    def __init__(self, peer: Peer) -> None:
+        super().__init__()
+        self._peer = peer
+        self.has_cut = False
+
+    async def run(self, connection: Connection) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._peer.port)
+        upstream = Connection(reader, writer)
+        answers = asyncio.create_task(carry(upstream, connection))
+        try:
+            while True:
+                request = await connection.request()
+                writer.write(request.encode())
+                if request.upgrades:
+                    break
+            if self.has_cut:
+                await carry(connection, upstream)
+                return
+            self.has_cut = True
+            answers.cancel()
+            await asyncio.wait({answers})
+            assert (await upstream.head()).startswith(b"HTTP/1.1 101 ")
+        finally:
+            answers.cancel()
+            writer.close()
+
+
+@ALL_KINDS
+async def test_an_upgrade_that_is_cut_before_the_probe_leaves_a_session_that_polls(kind: Kind, peer_server: StartPeer) -> None:
+    """python-engineio then answers every poll with an empty noop, for ever, until the client sets it right (see `state.py`, rule 6)."""
+    peer = peer_server(kind)
+    recorder = Recorder()
+    async with Cutter(peer) as cutter, connect_socketio(cutter.origin, recorder=recorder) as sio:
+        await next_event(sio, "welcome")
+        assert await sio.wait_upgraded() is False
+        assert cutter.has_cut
+        assert sio.upgrade_error is not None
+        assert sio.upgrade_error.cause is Cause.CONNECTION_LOST
+        assert await asyncio.wait_for(sio.call("echo", "still here"), SLACK) == "still here"
+        await sio.emit("flood", 100)
+        await next_event(sio, "echo")
+        await asyncio.wait_for(receive_numbers(sio, 100), SLACK)
+        assert await sio.call("transport") == "polling"
+    was_stuck = any(isinstance(output, PollingStuck) for record in recorder.records for output in record.outputs)
+    assert was_stuck is (kind == "python")
 
 
 # ---------------------------------------------------------------------------------------------------------------------------------- what they refuse

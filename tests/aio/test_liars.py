@@ -22,7 +22,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import aiohttp
 import pytest
@@ -603,9 +603,10 @@ async def session(url: str, **options: Any) -> AsyncIterator[EngineIOClient]:
         assert engine.closed is not None
 
 
-async def opening_fails(url: str, **options: Any) -> EngineIOError:
+async def opening_fails(url: str, **more: Unpack[ConnectOptions]) -> EngineIOError:
+    options: ConnectOptions = {**OPTIONS, **more}
     with pytest.raises(EngineIOError) as caught:
-        await connect(url, **(OPTIONS | options))
+        await connect(url, **options)
     return caught.value
 
 
@@ -787,28 +788,34 @@ async def survive(stage: Stage, answer: Answer) -> None:
     assert await left_behind() == []
 
 
-@settings(max_examples=60)
+@settings(max_examples=100)
 @given(data=ANY_BYTES)
 def test_any_bytes_for_a_handshake_are_one_of_our_errors(data: bytes) -> None:
     asyncio.run(survive(H, sends(data)))
 
 
-@settings(max_examples=60)
+@settings(max_examples=100)
 @given(data=ANY_BYTES)
 def test_any_bytes_for_a_poll_are_one_of_our_errors(data: bytes) -> None:
     asyncio.run(survive(P, sends(data)))
 
 
-@settings(max_examples=60)
+@settings(max_examples=100)
 @given(data=ANY_BYTES)
 def test_any_bytes_after_101_are_one_of_our_errors(data: bytes) -> None:
     asyncio.run(survive(U, accepts(data, then_hold=False)))
 
 
-@settings(max_examples=60)
+@settings(max_examples=100)
 @given(data=ANY_BYTES)
 def test_any_bytes_after_the_upgrade_are_one_of_our_errors(data: bytes) -> None:
     asyncio.run(survive(UPGRADED, sends(data)))
+
+
+@settings(max_examples=12)  # some of these wait for their limit
+@given(stage=st.sampled_from([H, P, U, PROBE, UPGRADED]), data=ANY_BYTES)
+def test_any_bytes_and_then_silence_are_one_of_our_errors(stage: Stage, data: bytes) -> None:
+    asyncio.run(survive(stage, accepts(data) if stage is U else holds(data)))
 
 
 @pytest.mark.parametrize("transports", [("websocket",), ("polling", "websocket")], ids="+".join)
