@@ -104,7 +104,8 @@ def encode_payload(packets: Iterable[Packet], *, max_payload: int | None = None,
 
     Raises `PayloadTooLarge` if the first packet alone is larger than `max_payload`, because no body can carry it, and `LocalProtocolError` with
     cause ``separator-in-text`` for text with U+001E, ``bad-message`` as `encode_packet` does, or ``bad-option`` if `max_packets` is less than 1.
-    Packets that are left are not looked at. Reference: engine.io-protocol version 4, "HTTP long-polling".
+    Packets that are left are not looked at.
+    Reference: engine.io-protocol version 4, "HTTP long-polling".
     """
     if max_packets < 1:
         raise LocalProtocolError(f"expected max_packets to be at least 1, got {max_packets}", cause=Cause.BAD_OPTION)

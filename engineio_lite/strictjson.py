@@ -68,10 +68,49 @@ _BLANKS: Final = frozenset(("", " ", "\t", "\n", "\r"))
 
 def check_bounds(text: str, max_depth: int, max_integer_digits: int) -> None:
     """Refuse text that is nested too deeply or holds too long an integer; what is malformed in other ways is left to the parser."""
-    if len(text) > 2 * max_depth and text.count("[") + text.count("{") > max_depth and _is_deeper(_without_strings(text), max_depth):
+    if len(text) > 2 * max_depth and _is_deeper(text.encode("utf-8", "replace"), max_depth):
         raise JSONError(f"expected at most {max_depth} nested arrays and objects, got more", code=Cause.TOO_DEEP)
-    if not DIGITS.isdisjoint(text[digit_sample(max_integer_digits)]) and _long_integer(max_integer_digits).search(_without_strings(text)):
+    if not DIGITS.isdisjoint(text[digit_sample(max_integer_digits)]) and _has_longer_integer(text, max_integer_digits):
         raise JSONError(f"expected integers of at most {max_integer_digits} digits, got a longer one", code=Cause.BAD_NUMBER)
+
+
+def _all_but(kept: bytes) -> bytes:
+    return bytes(set(range(256)) - set(kept))
+
+
+_NO_BRACKETS: Final = _all_but(b"[]{}")
+_NO_STRUCTURE: Final = _all_but(b'[]{}"')
+_STEPS: Final = bytes(1 if byte in b"[{" else 255 for byte in range(256))
+_PEELED: Final = 3
+
+
+def _is_deeper(text: bytes, limit: int) -> bool:
+    # Everything here runs at the speed of C, and each question settles most of what is left.
+    brackets = text.translate(None, _NO_BRACKETS)
+    if brackets.count(b"[") + brackets.count(b"{") <= limit:
+        return False
+    brackets = _brackets_outside_strings(text)
+    # Taking away the innermost arrays lowers the depth by one, and so for objects. Of real data hardly anything remains.
+    core = brackets
+    for _ in range(_PEELED):
+        core = core.replace(b"[]", b"").replace(b"{}", b"")
+    if len(core) + 2 * _PEELED <= limit:
+        return False
+    # Read as signed bytes the steps are +1 and -1, and their running sum is the depth; it stops at the first place that is too deep.
+    return any(map(limit.__lt__, accumulate(memoryview(brackets.translate(_STEPS)).cast("b"))))
+
+
+def _brackets_outside_strings(text: bytes) -> bytes:
+    structure = _without_escapes(text).translate(None, _NO_STRUCTURE)
+    # Strings without brackets are two quotes side by side now. Where one with brackets meets one without, the wrong two are taken for a pair, and
+    # what is left is still one string with those brackets.
+    structure = structure.replace(b'""', b"")
+    return b"".join(structure.split(b'"')[::2])
+
+
+def _without_escapes(text: bytes) -> bytes:
+    # The order matters: `"\\"` ends with an escaped backslash and `"\""` with an escaped quote.
+    return text.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in text else text
 
 
 DIGITS: Final = frozenset("0123456789")
@@ -82,31 +121,24 @@ def digit_sample(max_integer_digits: int) -> slice:
     return slice(max_integer_digits, None, max_integer_digits + 1)
 
 
+_DIGIT_MARKS: Final = bytes(49 if byte in b"0123456789" else 32 for byte in range(256))
+
+
+def _has_longer_integer(text: str, digits: int) -> bool:
+    # A closer sample: of every so-manieth character a long run covers several that follow each other, which is rare where numbers are short.
+    step = max(1, (digits + 1) // 8)
+    marks = text[::step].encode("utf-8", "replace").translate(_DIGIT_MARKS)
+    if b"1" * ((digits + 1) // step) not in marks:
+        return False
+    # A quote is left in place of each string, so that what stood on its two sides is not joined.
+    outside = b'"'.join(_without_escapes(text.encode("utf-8", "replace")).split(b'"')[::2])
+    return _longer_integer(digits).search(outside) is not None
+
+
 @lru_cache(maxsize=16)
-def _long_integer(digits: int) -> re.Pattern[str]:
-    """Match an integer of more than `digits` digits; digits of a fraction or an exponent, and those before one, make a float, which costs no more
-    than its text."""
-    return re.compile(rf"(?<![0-9.eE])(?<![eE][+-])[0-9]{{{digits + 1},}}+(?![.eE])")
-
-
-def _without_strings(text: str) -> str:
-    # Between two quotes is a string, once the escaped backslashes and then the escaped quotes are gone: the order matters, as `"\\"` ends with an
-    # escaped backslash and `"\""` with an escaped quote. A quote is left in place of each string, so that what stood on its two sides is not
-    # joined.
-    if "\\" in text:
-        text = text.replace("\\\\", "").replace('\\"', "")
-    return '"'.join(text.split('"')[::2])
-
-
-_STEPS: Final = bytes(1 if byte in b"[{" else 255 if byte in b"]}" else 0 for byte in range(256))
-_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
-
-
-def _is_deeper(text: str, limit: int) -> bool:
-    # Read as signed bytes the steps are +1 and -1, and their running sum is the depth. Everything here runs at the speed of C and stops at the first
-    # place that is too deep.
-    steps = memoryview(text.encode("utf-8", "replace").translate(_STEPS, _NO_BRACKETS)).cast("b")
-    return any(map(limit.__lt__, accumulate(steps)))
+def _longer_integer(digits: int) -> re.Pattern[bytes]:
+    """An integer of more than `digits` digits; those of a fraction or an exponent, or before one, make a float, which costs no more than its text."""
+    return re.compile(rb"(?<![0-9.eE])(?<![eE][+-])[0-9]{%d,}+(?![.eE])" % (digits + 1))
 
 
 # --- the strict second opinion

@@ -85,7 +85,8 @@ def extract(value: object, *, max_depth: int, max_integer_digits: int) -> tuple[
 
     Raises `LocalProtocolError` with cause ``too-deep`` (which includes containers that hold themselves), ``bad-number`` for numbers without a JSON
     form and integers that are too long, ``bad-placeholder`` for an object that looks like a placeholder beside real bytes, and ``bad-message`` for
-    anything else that is not JSON. Reference: socket.io-protocol revision 5, "Packet encoding".
+    anything else that is not JSON.
+    Reference: socket.io-protocol revision 5, "Packet encoding".
     """
     extractor = _Extractor(max_depth, 10 ** min(max_integer_digits, _CONVERTIBLE_DIGITS))
     copy = extractor.copy(value, 1)
@@ -164,7 +165,8 @@ def restore(data: list[object], attachments: Sequence[bytes]) -> None:
     An object with `_placeholder` exactly true is a placeholder, whatever else it holds. One attachment may be named twice, or never.
 
     Raises `PlaceholderError` where a placeholder's ``num`` is not the number of an attachment: a whole number, since 0.5 names nothing, and not
-    negative, since Python would count from the end. Reference: socket.io-protocol revision 5, "Packet encoding".
+    negative, since Python would count from the end.
+    Reference: socket.io-protocol revision 5, "Packet encoding".
     """
     # Not recursive: how deep the data is was decided by a limit that the caller may have raised beyond what the interpreter's stack can follow.
     waiting: list[object] = [data]

@@ -1,9 +1,7 @@
-"""One Socket.IO packet: its grammar, and both directions between a packet and the messages that carry it.
-
-    packet = type [ count "-" ] [ namespace [ "," ] ] [ ack-id ] [ json ]
+"""One Socket.IO packet, and both directions between a packet and the messages that carry it.
 
 A packet is one text message, followed, if it has attachments, by as many binary messages as its `count` says. What each type may hold is written
-down once, in `_GRAMMAR`, and both directions read it there.
+down once, in `grammar.py`.
 
 The encoder writes one canonical form: no `/` for the main namespace, always a comma after another one, compact JSON, the binary type exactly where
 bytes are. It refuses what a peer would misread. The decoder accepts what the grammar accepts. Where the references are more generous it follows
@@ -23,10 +21,9 @@ Reference: socket.io-protocol revision 5, "Packet encoding".
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from enum import Enum, StrEnum
-from types import MappingProxyType
-from typing import Final, NamedTuple, cast
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final, cast
 
 import msgspec
 
@@ -34,19 +31,23 @@ from engineio_lite.causes import Cause
 from engineio_lite.exceptions import DecodeError, LocalProtocolError, elide
 from engineio_lite.limits import DEFAULT_LIMITS, Limits
 from engineio_lite.socketio.binary import PlaceholderError, are_plain, extract, restore
+from engineio_lite.socketio.grammar import (
+    BINARY,
+    GRAMMAR,
+    MAIN_NAMESPACE,
+    MAX_ACK_ID,
+    PLAIN,
+    RESERVED_EVENTS,
+    TYPES,
+    AckId,
+    PacketType,
+    Shape,
+    event_fault,
+    kind_of,
+)
 from engineio_lite.strictjson import DIGITS, REFUSED, JSONError, check_bounds, decode_json, digit_sample, encode_json
 
-
-class PacketType(StrEnum):
-    """The seven packet types of Socket.IO protocol revision 5."""
-
-    CONNECT = "CONNECT"
-    DISCONNECT = "DISCONNECT"
-    EVENT = "EVENT"
-    ACK = "ACK"
-    CONNECT_ERROR = "CONNECT_ERROR"
-    BINARY_EVENT = "BINARY_EVENT"
-    BINARY_ACK = "BINARY_ACK"
+__all__ = ["Decoder", "Packet", "PacketType", "encode"]
 
 
 class Packet(msgspec.Struct, frozen=True, gc=False):
@@ -63,61 +64,14 @@ class Packet(msgspec.Struct, frozen=True, gc=False):
 
 LAYER: Final = "socketio-packet"
 
-MAIN_NAMESPACE: Final = "/"
-
-MAX_ACK_ID: Final = 2**53 - 1
-"""The largest integer that JavaScript counts with exactly; Node would answer a larger id with a rounded one."""
-
-RESERVED_EVENTS: Final = frozenset(("connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"))
-"""Names that the reference implementation emits itself, and therefore neither sends nor accepts."""
-
-# --- the grammar
-
-
-class _AckId(Enum):
-    NEVER = "never"
-    OPTIONAL = "optional"
-    REQUIRED = "required"
-
-
-class _Shape(NamedTuple):
-    """What a packet of one type may hold."""
-
-    digit: str
-    payloads: tuple[type, ...]
-    payload_required: bool
-    ack_id: _AckId
-
-
-_GRAMMAR: Final[Mapping[PacketType, _Shape]] = MappingProxyType(
-    {
-        PacketType.CONNECT: _Shape("0", (dict,), False, _AckId.NEVER),
-        # The specification gives DISCONNECT no payload; python-socketio sends one when it accepted a client only to tell it why it may not stay.
-        PacketType.DISCONNECT: _Shape("1", (dict,), False, _AckId.NEVER),
-        PacketType.EVENT: _Shape("2", (list,), True, _AckId.OPTIONAL),
-        PacketType.ACK: _Shape("3", (list,), True, _AckId.REQUIRED),
-        # A string is how servers of the previous revision, and python-socketio for an unknown namespace, say it.
-        PacketType.CONNECT_ERROR: _Shape("4", (dict, str), True, _AckId.NEVER),
-        PacketType.BINARY_EVENT: _Shape("5", (list,), True, _AckId.OPTIONAL),
-        PacketType.BINARY_ACK: _Shape("6", (list,), True, _AckId.REQUIRED),
-    }
-)
-
-_TYPES: Final = {shape.digit: packet_type for packet_type, shape in _GRAMMAR.items()}
-_PLAIN: Final = {PacketType.BINARY_EVENT: PacketType.EVENT, PacketType.BINARY_ACK: PacketType.ACK}
-_BINARY: Final = {plain: binary for binary, plain in _PLAIN.items()}
-
-_KINDS: Final[Mapping[type, str]] = MappingProxyType({dict: "an object", list: "an array", str: "a string"})
-
-
-def _expected(shape: _Shape) -> str:
-    return " or ".join(_KINDS[kind] for kind in shape.payloads)
-
-
 # --- decoding
 
+_REST: Final = slice(1, None)  # what follows the type, made once
 _EVENT: Final = PacketType.EVENT
 _DIGITS: Final = re.compile(r"[0-9]*+")
+
+_PLAIN_HEAD: Final = re.compile(r"([23])(?:(/[^,]*+),)?([0-9]{0,15}+)(?=\[)")
+"""What stands before the array of an event or an acknowledgement; longer ids, which may be out of range, are left to the long way."""
 
 
 class Decoder:
@@ -127,15 +81,16 @@ class Decoder:
     event names pass, for looking at captures.
     """
 
-    __slots__ = ("_attachments", "_awaited", "_harmless", "_header", "_lenient", "_limits", "_room", "_sample", "_short")
+    __slots__ = ("_attachments", "_awaited", "_harmless", "_header", "_lenient", "_limits", "_nesting", "_room", "_sample", "_short")
 
     def __init__(self, *, limits: Limits = DEFAULT_LIMITS, lenient: bool = False) -> None:
         self._limits = limits
         self._lenient = lenient
         # A text of up to `_short` characters has no room for what would break a bound: nesting takes two characters a level, and digits one each.
         # One of up to `_harmless` may break it, but does no harm to a parser.
-        self._short = min(2 * limits.max_depth, limits.max_integer_digits)
-        self._harmless = min(4 * limits.max_depth, _HARMLESS)
+        self._nesting = 2 * limits.max_depth
+        self._short = min(self._nesting, limits.max_integer_digits)
+        self._harmless = min(2 * self._nesting, _HARMLESS)
         self._sample = digit_sample(limits.max_integer_digits)
         self.reset()
 
@@ -155,35 +110,50 @@ class Decoder:
         """Take one message; return the packet that it completes, or None while attachments are missing.
 
         Raises `DecodeError` with one of the codes that protocol and limits give; its offset counts code points from the start of the message, or is
-        the index of the message within the packet for faults of attachments. The decoder then waits for a new packet. Reference: socket.io-protocol
-        revision 5, "Packet encoding".
+        the index of the message within the packet for faults of attachments. The decoder then waits for a new packet.
+        Reference: socket.io-protocol revision 5, "Packet encoding".
         """
-        # Nearly everything is a plain event in the main namespace that wants no answer. It passes here, in one step; whatever has anything unusual
-        # about it, a fault included, falls through to the long way, which looks again from the start. (A text begins with "2[" exactly if it sorts
-        # between "2[" and "2\\", the backslash being the next character; comparing is twice as fast as cutting two characters off.)
+        # Nearly everything is a plain event in the main namespace that wants no answer, and most of the rest an answer, or an event elsewhere. They
+        # pass here, in one or two steps; whatever has anything unusual about it, a fault included, falls through to the long way, which looks again
+        # from the start. (A text begins with "2[" exactly if it sorts between "2[" and "2\\", the backslash being the next character; comparing is
+        # twice as fast as cutting two characters off.)
         try:
-            if self._header is None and "2[" <= message < "2\\":  # type: ignore[operator]  # bytes raise TypeError, which is unusual
-                text: str = message[1:]  # type: ignore[assignment]
-                data = _decode_fast(text) if len(text) <= self._short else self._decode_longer(text)
-                name = data[0]
-                if type(name) is str and name not in RESERVED_EVENTS:
-                    return Packet(_EVENT, data)
+            if self._header is None:
+                if "2[" <= message < "2\\":  # type: ignore[operator]  # bytes raise TypeError, which is unusual
+                    text: str = message[_REST]  # type: ignore[assignment]
+                    data = _decode_fast(text) if len(text) <= self._short else self._decode_longer(text)
+                    name = data[0]
+                    if type(name) is str and name not in RESERVED_EVENTS:
+                        return Packet(_EVENT, data)
+                elif (head := _PLAIN_HEAD.match(message)) is not None:  # type: ignore[arg-type]
+                    return self._receive_plain(head)
         except _UNUSUAL:
             pass
         return self._feed_rare(message)
 
     def _decode_longer(self, text: str) -> list[object]:
         """Decode an array that is long enough to break a bound; raise one of `_UNUSUAL` if it does."""
-        limits = self._limits
-        if len(text) > self._harmless:
-            check_bounds(text, limits.max_depth, limits.max_integer_digits)
+        size = len(text)
+        if size > self._harmless:
+            check_bounds(text, self._limits.max_depth, self._limits.max_integer_digits)
             return _decode_fast(text)
-        # Counting brackets takes half as long as parsing. In a text this short their number needs no counting if there is no room for more beside the
-        # event's name, and then it may as well be parsed before it is judged.
+        # Looking for brackets takes a third as long as parsing. In a text this short there need not be any looking if they have no room beside its
+        # first string, the event's name, and then it may as well be parsed before it is judged.
         data = _decode_fast(text)
-        if len(text) - len(data[0]) > 2 * limits.max_depth or not _DIGIT_FREE(text[self._sample]):  # type: ignore[arg-type]  # a name, or TypeError
-            check_bounds(text, limits.max_depth, limits.max_integer_digits)
+        name = data[0]
+        if type(name) is not str or size - len(name) > self._nesting or not _DIGIT_FREE(text[self._sample]):
+            check_bounds(text, self._limits.max_depth, self._limits.max_integer_digits)
         return data
+
+    def _receive_plain(self, head: re.Match[str]) -> Packet:
+        """Finish a plain event or acknowledgement of which the head is read; raise one of `_UNUSUAL` if it is not plain after all."""
+        digit, namespace, ack_id = head.groups()
+        text = head.string[head.end() :]
+        data = _decode_fast(text) if len(text) <= self._short else self._decode_longer(text)
+        is_plain = type(data[0]) is str and data[0] not in RESERVED_EVENTS if digit == "2" else ack_id != ""
+        if not is_plain:
+            raise _Unusual
+        return Packet(TYPES[digit], data, namespace or MAIN_NAMESPACE, int(ack_id) if ack_id else None)
 
     def _feed_rare(self, message: str | bytes) -> Packet | None:
         try:
@@ -235,7 +205,12 @@ _DIGIT_FREE: Final = frozenset(DIGITS).isdisjoint
 _HARMLESS: Final = 1000
 """Characters of which a text may consist of brackets or digits alone and cost no parser more than microseconds."""
 
-_UNUSUAL: Final = (*REFUSED, IndexError, TypeError)  # JSONError is a ValueError, which is among the refused
+
+class _Unusual(Exception):
+    """A message that the long way has to look at."""
+
+
+_UNUSUAL: Final = (*REFUSED, IndexError, TypeError, _Unusual)  # JSONError is a ValueError, which is among the refused
 
 
 class _Reader:
@@ -250,12 +225,12 @@ class _Reader:
     def read(self) -> tuple[Packet, int]:
         """Return the packet and how many attachments follow it."""
         packet_type = self._type()
-        shape = _GRAMMAR[packet_type]
-        attachments = self._count() if packet_type in _PLAIN else 0
+        shape = GRAMMAR[packet_type]
+        attachments = self._count() if packet_type in PLAIN else 0
         namespace = self._namespace()
         ack_id = self._ack_id(shape)
         data = self._payload(shape)
-        packet_type = _PLAIN.get(packet_type, packet_type)
+        packet_type = PLAIN.get(packet_type, packet_type)
         if packet_type is _EVENT:
             self._check_event(cast("list[object]", data))
         return Packet(packet_type, data, namespace, ack_id), attachments
@@ -263,7 +238,7 @@ class _Reader:
     def _type(self) -> PacketType:
         if not self.text:
             raise self._error("expected a packet type, got nothing", Cause.EMPTY_PACKET)
-        packet_type = _TYPES.get(self.text[0])
+        packet_type = TYPES.get(self.text[0])
         if packet_type is None:
             raise self._error(f"expected a packet type (a digit 0 to 6), got {self.text[0]!r}", Cause.UNKNOWN_PACKET_TYPE)
         self.position = 1
@@ -295,12 +270,12 @@ class _Reader:
         self.position = end + 1
         return text[start:end]
 
-    def _ack_id(self, shape: _Shape) -> int | None:
+    def _ack_id(self, shape: Shape) -> int | None:
         digits = self._digits()
-        if digits and shape.ack_id is _AckId.NEVER:
+        if digits and shape.ack_id is AckId.NEVER:
             raise self._error("expected no ack id in a packet of this type", Cause.UNEXPECTED_ACK_ID)
         if not digits:
-            if shape.ack_id is _AckId.REQUIRED:
+            if shape.ack_id is AckId.REQUIRED:
                 raise self._error("expected the id of what is acknowledged", Cause.MISSING_ACK_ID)
             return None
         ack_id = _bounded(digits, MAX_ACK_ID)
@@ -309,10 +284,10 @@ class _Reader:
         self.position += len(digits)
         return ack_id
 
-    def _payload(self, shape: _Shape) -> object:
+    def _payload(self, shape: Shape) -> object:
         if self.position == len(self.text):
             if shape.payload_required:
-                raise self._error(f"expected {_expected(shape)}, the text ended", Cause.MISSING_PAYLOAD)
+                raise self._error(f"expected {shape.expected}, the text ended", Cause.MISSING_PAYLOAD)
             return msgspec.UNSET
         limits = self.limits
         try:
@@ -321,11 +296,11 @@ class _Reader:
             self.position += error.position
             raise self._error(error.message, error.code) from None
         if type(data) not in shape.payloads:
-            raise self._error(f"expected {_expected(shape)} as payload, got {_KINDS.get(type(data), 'something else')}", Cause.BAD_PAYLOAD)
+            raise self._error(f"expected {shape.expected} as payload, got {kind_of(data)}", Cause.BAD_PAYLOAD)
         return data
 
     def _check_event(self, data: list[object]) -> None:
-        fault = _event_fault(data)
+        fault = event_fault(data)
         if fault is None or (self.lenient and fault[0] is Cause.RESERVED_EVENT):
             return
         self.position += 1  # the name stands behind the bracket
@@ -333,17 +308,6 @@ class _Reader:
 
     def _error(self, message: str, code: Cause) -> DecodeError:
         return _error(message, code, self.position, self.text)
-
-
-def _event_fault(data: list[object] | tuple[object, ...]) -> tuple[Cause, str] | None:
-    """What is wrong with an event's arguments, the first of which is its name: a string, or a number since JavaScript's emitters take one."""
-    name = data[0] if data else None
-    if isinstance(name, bool) or not isinstance(name, str | int | float):
-        found = elide(repr(name)) if data else "an empty array"
-        return Cause.BAD_EVENT_NAME, f"expected the name of an event, a string or a number, got {found}"
-    if name in RESERVED_EVENTS:
-        return Cause.RESERVED_EVENT, f"expected an event of the application's, got the reserved name {name!r}"
-    return None
 
 
 def _bounded(digits: str, limit: int) -> int | None:
@@ -376,31 +340,32 @@ def encode(packet: Packet, *, limits: Limits = DEFAULT_LIMITS) -> list[str | byt
     # As in decoding, the plain event in the main namespace has a short way, and falls through to the long one if anything is unusual.
     data = packet.data
     try:
-        if packet.type is _EVENT and packet.id is None and packet.namespace == MAIN_NAMESPACE and type(data) is list and data:
+        if packet.type is _EVENT and packet.id is None and packet.namespace == MAIN_NAMESPACE and type(data) is list:
             name = data[0]
             if type(name) is str and name not in RESERVED_EVENTS and are_plain(data, limits.max_depth - 1):
-                return ["2" + encode_json(data)]
-        return _encode_rare(packet, limits)
-    except RecursionError:
-        raise _refused("expected less nesting than the interpreter's stack can follow", Cause.TOO_DEEP) from None
+                return ["2" + _encode_fast(data).decode()]
+    except (IndexError, UnicodeEncodeError, RecursionError):
+        pass
+    return _encode_rare(packet, limits)
+
+
+_encode_fast: Final = msgspec.json.Encoder().encode
 
 
 def _encode_rare(packet: Packet, limits: Limits) -> list[str | bytes]:
     shape = _check(packet)
+    namespace = _namespace_prefix(packet.namespace)
+    prefix = namespace if packet.id is None else f"{namespace}{packet.id}"
     if packet.data is msgspec.UNSET:
-        return [shape.digit + _prefix(packet)]
-    data, attachments = _split(packet.data, limits)
-    text = encode_json(data)
+        return [shape.digit + prefix]
+    try:
+        data, attachments = _split(packet.data, limits)
+        text = encode_json(data)
+    except RecursionError:
+        raise _refused("expected less nesting than the interpreter's stack can follow", Cause.TOO_DEEP) from None
     if not attachments:
-        return [shape.digit + _prefix(packet) + text]
-    binary_type = _BINARY.get(packet.type)
-    if binary_type is None:
-        raise _refused(
-            f"expected no bytes in a packet of type {packet.type}: only an event or an acknowledgement has attachments", Cause.UNEXPECTED_BINARY
-        )
-    if len(attachments) > limits.max_attachments:
-        raise _refused(f"expected at most {limits.max_attachments} attachments, got {len(attachments)}", Cause.TOO_MANY_ATTACHMENTS)
-    return [f"{_GRAMMAR[binary_type].digit}{len(attachments)}-{_prefix(packet)}{text}", *attachments]
+        return [shape.digit + prefix + text]
+    return [f"{_binary_digit(packet.type)}{_checked_count(attachments, limits)}-{prefix}{text}", *attachments]
 
 
 def _split(data: object, limits: Limits) -> tuple[object, list[bytes]]:
@@ -409,46 +374,54 @@ def _split(data: object, limits: Limits) -> tuple[object, list[bytes]]:
     return extract(data, max_depth=limits.max_depth, max_integer_digits=limits.max_integer_digits)
 
 
-def _prefix(packet: Packet) -> str:
-    namespace = "" if packet.namespace == MAIN_NAMESPACE else packet.namespace + ","
-    return namespace if packet.id is None else f"{namespace}{packet.id}"
+def _binary_digit(packet_type: PacketType) -> str:
+    binary_type = BINARY.get(packet_type)
+    if binary_type is None:
+        raise _refused(
+            f"expected no bytes in a packet of type {packet_type}: only an event or an acknowledgement has attachments", Cause.UNEXPECTED_BINARY
+        )
+    return GRAMMAR[binary_type].digit
 
 
-def _check(packet: Packet) -> _Shape:
+def _checked_count(attachments: list[bytes], limits: Limits) -> int:
+    if len(attachments) > limits.max_attachments:
+        raise _refused(f"expected at most {limits.max_attachments} attachments, got {len(attachments)}", Cause.TOO_MANY_ATTACHMENTS)
+    return len(attachments)
+
+
+def _check(packet: Packet) -> Shape:
     """Refuse whatever the grammar does not let us say, before anything is encoded."""
     kind: object = packet.type
-    shape = _GRAMMAR.get(packet.type) if isinstance(kind, str) else None
-    if shape is None or packet.type in _PLAIN:
+    shape = GRAMMAR.get(packet.type) if isinstance(kind, str) else None
+    if shape is None or packet.type in PLAIN:
         raise _refused(f"expected a packet type other than the binary ones, got {packet.type!r}", Cause.BAD_MESSAGE)
     _check_payload(packet, shape)
-    if packet.id is not None or shape.ack_id is _AckId.REQUIRED:
+    if packet.id is not None or shape.ack_id is AckId.REQUIRED:
         _check_ack_id(packet, shape)
-    if packet.namespace != MAIN_NAMESPACE:
-        _check_namespace(packet.namespace)
     return shape
 
 
-def _check_payload(packet: Packet, shape: _Shape) -> None:
+def _check_payload(packet: Packet, shape: Shape) -> None:
     data = packet.data
     if data is msgspec.UNSET:
         if shape.payload_required:
-            raise _refused(f"expected {_expected(shape)} as the data of a packet of type {packet.type}, got none", Cause.MISSING_PAYLOAD)
+            raise _refused(f"expected {shape.expected} as the data of a packet of type {packet.type}, got none", Cause.MISSING_PAYLOAD)
         return
     if packet.type == PacketType.DISCONNECT:
         raise _refused("expected no data in a packet of type DISCONNECT: the reference server closes the connection", Cause.UNEXPECTED_PAYLOAD)
-    if not isinstance(data, (*shape.payloads, tuple) if list in shape.payloads else shape.payloads):
-        raise _refused(f"expected {_expected(shape)} as the data of a packet of type {packet.type}, got {type(data).__name__}", Cause.BAD_PAYLOAD)
+    if not isinstance(data, shape.payloads) and not (shape.payloads == (list,) and isinstance(data, tuple)):
+        raise _refused(f"expected {shape.expected} as the data of a packet of type {packet.type}, got {type(data).__name__}", Cause.BAD_PAYLOAD)
     if packet.type == _EVENT:
-        fault = _event_fault(cast("list[object]", data))
+        fault = event_fault(cast("list[object]", data))
         if fault is not None:
             raise _refused(fault[1], fault[0])
 
 
-def _check_ack_id(packet: Packet, shape: _Shape) -> None:
+def _check_ack_id(packet: Packet, shape: Shape) -> None:
     ack_id = packet.id
     if ack_id is None:
         raise _refused("expected the id of what is acknowledged, got none", Cause.MISSING_ACK_ID)
-    if shape.ack_id is _AckId.NEVER:
+    if shape.ack_id is AckId.NEVER:
         raise _refused(f"expected no ack id in a packet of type {packet.type}", Cause.UNEXPECTED_ACK_ID)
     if type(ack_id) is not int:
         raise _refused(f"expected the ack id as int, got {type(ack_id).__name__}", Cause.BAD_MESSAGE)
@@ -456,14 +429,24 @@ def _check_ack_id(packet: Packet, shape: _Shape) -> None:
         raise _refused(f"expected an ack id from 0 to {MAX_ACK_ID}", Cause.ACK_ID_RANGE)
 
 
-def _check_namespace(namespace: object) -> None:
+def _namespace_prefix(namespace: object) -> str:
+    if not isinstance(namespace, str):
+        raise _refused(f"expected a namespace as str, got {type(namespace).__name__}", Cause.BAD_NAMESPACE)
+    return _checked_namespace(namespace)
+
+
+@lru_cache(maxsize=256)  # an application has few namespaces and names them with every packet
+def _checked_namespace(namespace: str) -> str:
+    if namespace == MAIN_NAMESPACE:
+        return ""
     # A comma would end the name early. A question mark begins a query for one reference and belongs to the name for the other.
-    if not isinstance(namespace, str) or not namespace.startswith("/") or "," in namespace or "?" in namespace:
-        raise _refused(f"expected a namespace that starts with '/' and has neither ',' nor '?', got {elide(repr(namespace))}", Cause.BAD_NAMESPACE)
+    if not namespace.startswith("/") or "," in namespace or "?" in namespace:
+        raise _refused(f"expected a namespace that starts with '/' and has neither ',' nor '?', got {elide(namespace)}", Cause.BAD_NAMESPACE)
     try:
         namespace.encode()
     except UnicodeEncodeError:
         raise _refused(f"expected a namespace with a UTF-8 form, got {elide(namespace)}", Cause.BAD_NAMESPACE) from None
+    return namespace + ","
 
 
 def _refused(message: str, cause: Cause) -> LocalProtocolError:

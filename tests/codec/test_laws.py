@@ -23,7 +23,7 @@ from engineio_lite.payload import decode_payload, encode_payload, packet_cost
 from engineio_lite.socketio import Decoder, encode
 from engineio_lite.socketio import Packet as SocketIOPacket
 from engineio_lite.socketio import PacketType as SocketIOType
-from engineio_lite.socketio.packet import MAX_ACK_ID, RESERVED_EVENTS
+from engineio_lite.socketio.grammar import MAX_ACK_ID, RESERVED_EVENTS
 from engineio_lite.state import Transport
 
 T = TypeVar("T")
@@ -134,6 +134,41 @@ def test_another_parser_reads_the_same(data: list[Any]) -> None:
     assert text.encode().decode() == text  # whatever the data holds, the text has a UTF-8 form
     assert text.startswith("30[")
     assert json.loads(text[2:]) == data
+
+
+# --- bounds
+
+tricky = st.text(st.sampled_from('[]{}"\\\\1é,:'))
+bounded_values = st.recursive(
+    st.integers(-(10**12), 10**12) | tricky | st.sampled_from([None, 1.5, 1e300, 1e-300, 0.123456789012]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(tricky, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+def depth(value: object) -> int:
+    inner = value if isinstance(value, list) else list(value.values()) if isinstance(value, dict) else None
+    return 0 if inner is None else 1 + max(map(depth, inner), default=0)
+
+
+def digits(value: object) -> int:
+    if isinstance(value, list | dict):
+        return max(map(digits, value if isinstance(value, list) else value.values()), default=0)
+    return len(str(abs(value))) if isinstance(value, int) else 0
+
+
+@given(st.lists(bounded_values, max_size=6), st.integers(1, 6), st.integers(1, 14), st.booleans())
+def test_bounds_are_about_what_stands_outside_of_strings(data: list[Any], max_depth: int, max_digits: int, compact: bool) -> None:
+    text = "30" + json.dumps(data, separators=(",", ":") if compact else None, ensure_ascii=compact)
+    outcome = attempt(DecodeError, lambda: Decoder(limits=Limits(max_depth=max_depth, max_integer_digits=max_digits)).feed(text))
+    if depth(data) > max_depth:
+        assert isinstance(outcome, DecodeError)
+        assert outcome.code is Cause.TOO_DEEP
+    elif digits(data) > max_digits:
+        assert isinstance(outcome, DecodeError)
+        assert outcome.code is Cause.BAD_NUMBER
+    else:
+        assert outcome == SocketIOPacket(SocketIOType.ACK, data, id=0)
 
 
 # --- garbage
@@ -269,6 +304,8 @@ NASTY: dict[str, tuple[Callable[[str], object], Callable[[int], str]]] = {
     "brackets in a string": (feed, lambda n: '2["' + "[" * n + '"]'),
     "brackets in many strings": (feed, lambda n: "2[" + '"[",' * n + "1]"),
     "objects": (feed, lambda n: "2" + '{"":' * n),
+    "siblings and brackets in strings": (feed, lambda n: '2["a",' + '{"]":"["},' * n + "1]"),
+    "brackets that do not match": (feed, lambda n: '2["a",' + "[}" * n + "]" * n),
     "siblings": (feed, lambda n: '2["a",' + "{}," * n + "1]"),
     "digits": (feed, lambda n: '2["a",' + "1" * n + "]"),
     "digits in a string": (feed, lambda n: '2["' + "1" * n + '"]'),

@@ -13,7 +13,7 @@ from engineio_lite.causes import Cause
 from engineio_lite.exceptions import DecodeError, LocalProtocolError
 from engineio_lite.limits import Limits
 from engineio_lite.socketio import Decoder, Packet, PacketType, encode
-from engineio_lite.socketio.packet import MAX_ACK_ID, RESERVED_EVENTS
+from engineio_lite.socketio.grammar import MAX_ACK_ID, RESERVED_EVENTS
 
 CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR = list(PacketType)[:5]
 
