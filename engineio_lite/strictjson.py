@@ -61,7 +61,8 @@ def decode_json(text: str, *, max_depth: int, max_integer_digits: int) -> object
         return _decode_strictly(text)
 
 
-_BLANKS: Final = frozenset(("", " ", "\t", "\n", "\r"))
+_WHITESPACE: Final = " \t\n\r"
+_BLANKS: Final = frozenset(("", *_WHITESPACE))
 
 # --- bounds
 
@@ -148,7 +149,10 @@ def _decode_strictly(text: str) -> object:
     try:
         return _STRICT.decode(text)
     except json.JSONDecodeError as error:
-        raise JSONError(f"expected JSON: {error.msg[0].lower()}{error.msg[1:]}", code=Cause.BAD_JSON, position=error.pos) from None
+        # Python 3.13 points at a comma that nothing follows; earlier ones, and we, point at the bracket behind it, where the fault shows.
+        behind = text[error.pos + 1 :].lstrip(_WHITESPACE)
+        position = len(text) - len(behind) if error.msg.startswith("Illegal trailing comma") else error.pos
+        raise JSONError(f"expected JSON: {error.msg[0].lower()}{error.msg[1:]}", code=Cause.BAD_JSON, position=position) from None
     except RecursionError:
         raise JSONError("expected less nesting than the interpreter's stack can follow", code=Cause.TOO_DEEP) from None
 

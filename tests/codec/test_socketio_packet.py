@@ -151,7 +151,9 @@ FAULTS: list[tuple[str, Cause, int]] = [
     ('2 ["a"]', Cause.BAD_JSON, 1),
     ('2\t["a"]', Cause.BAD_JSON, 1),
     ('2[\t"a"', Cause.BAD_JSON, 6),
-    ('2["a",]', Cause.BAD_JSON, 6),
+    ('2["a",]', Cause.BAD_JSON, 6),  # Python 3.13 points at the comma
+    ('2["a",{"b":1 , }]', Cause.BAD_JSON, 15),
+    ("2[,]", Cause.BAD_JSON, 2),
     ('2["a"]x', Cause.BAD_JSON, 6),
     ('2["a"', Cause.BAD_JSON, 5),
     ('2["a', Cause.BAD_JSON, 2),
