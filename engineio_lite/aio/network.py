@@ -72,8 +72,10 @@ async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerTy
             raise  # nothing was sent, and aiohttp does not repeat it
         raise _NotRepeated from error
     if request.headers.get("Upgrade") == "websocket" and response.status != 101:
-        body = await _read_refusal(response)
-        response.close()
+        try:
+            body = await _read_refusal(response)
+        finally:
+            response.close()
         raise _UpgradeRefused(response.status, _pairs(response), body)
     return response
 
@@ -127,6 +129,8 @@ class Network:
             # As a header, and not in the jar: the jar may be the caller's. aiohttp adds the jar's cookies to these.
             self._headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
         self._close_timeout = timeouts.close
+        self._connect_timeout = ClientTimeout(total=None, connect=timeouts.connect, sock_connect=timeouts.connect)
+        self._spare: asyncio.Task[None] | None = None
         # Cookies of servers that are reached by address count as well: that is what loopback and many internal balancers are.
         self._jar = session.cookie_jar if session is not None else aiohttp.CookieJar(unsafe=True)
         self._session = self._own_session(timeouts, trust_env, session)
@@ -138,14 +142,14 @@ class Network:
         self, timeouts: Timeouts, trust_env: bool, session: aiohttp.ClientSession | None, *, force_close: bool = False
     ) -> aiohttp.ClientSession:
         # The core has a deadline for every stage; only the making of a connection is timed here, so that it can be told from a slow answer.
-        timeout = ClientTimeout(total=None, connect=timeouts.connect, sock_connect=timeouts.connect)
+        timeout = self._connect_timeout
         if session is None:
             return aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(force_close=True) if force_close else aiohttp.TCPConnector(keepalive_timeout=KEEPALIVE),
                 cookie_jar=self._jar,
                 timeout=timeout,
                 trust_env=trust_env,
-                middlewares=(_once,),
+                middlewares=(self._with_spare, _once),
             )
         return aiohttp.ClientSession(
             connector=session.connector,
@@ -159,6 +163,22 @@ class Network:
             middlewares=(*getattr(session, "_middlewares", ()), _once),
             proxy=getattr(session, "_default_proxy", None),
         )
+
+    async def _with_spare(self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        """Beside the first request, make the connection that will be needed next to its own: by polling, a GET and a POST run at once.
+
+        Waiting for that connection when it is needed would cost a round trip, or three with TLS, before the first event.
+        """
+        if self._spare is None and request.proxy is None and request.headers.get("Upgrade") is None:
+            self._spare = asyncio.create_task(self._make_spare(request))
+        return await handler(request)
+
+    async def _make_spare(self, request: aiohttp.ClientRequest) -> None:
+        connector = self._session.connector
+        if connector is not None:
+            # Whatever is wrong, the request itself meets it as well, and says so.
+            with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
+                (await connector.connect(request, traces=[], timeout=self._connect_timeout)).release()
 
     async def request(self, command: Poll | Post) -> ResponseReceived | RequestFailed:
         """Send one request and read its whole answer; raises nothing but `asyncio.CancelledError`, which closes the connection it used."""
@@ -213,6 +233,9 @@ class Network:
 
     async def close(self) -> None:
         """Close what is ours."""
+        if self._spare is not None:
+            self._spare.cancel()
+            await asyncio.wait([self._spare])
         await self._session.close()
         await self._websockets.close()
 

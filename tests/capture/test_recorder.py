@@ -78,6 +78,7 @@ _SESSION: list[Input] = [
     Connect(),
     answer(1, OPEN),
     SendMessages(("one", b"\x01")),
+    TimePassed(),  # the first POST's lead is over
     ok(2),
     answer(3, "4two", "2"),
     SendMessages(("three",)),

@@ -165,7 +165,7 @@ def test_a_sid_that_is_told_before_it_is_given_is_not_shown_whole_either() -> No
 
 def test_times_count_from_the_first_record() -> None:
     recorder = begun(0.25, answer(1, NO_UPGRADE), 1.5, ok(2))
-    assert [row.at for row in timeline(recorder.records)] == [0.0, 0.25, 0.25, 0.25, 1.5]
+    assert [row.at for row in timeline(recorder.records)] == [0.0, 0.25, 0.25, 1.5]
     assert timeline(()) == []
 
 

@@ -75,6 +75,26 @@ def test_what_the_application_says_first_goes_ahead_of_the_first_poll() -> None:
     play(just_opened() >> SendMessages(("hello",)) << post(2, "4hello") << poll(3) << shows(deadline=20.0))
 
 
+@pytest.mark.parametrize(("took", "lead"), [(0.02, 0.001), (10.0, 0.005)])
+def test_the_first_post_has_a_lead_of_a_twentieth_of_the_opening_and_never_much(took: float, lead: float) -> None:
+    play(
+        polling()
+        >> Connect()
+        << poll(1)
+        >> at(took)
+        >> answer(1, NO_UPGRADE)
+        << opened(upgrades=())
+        >> SendMessages(("hello",))
+        << post(2, "4hello")
+        << shows(deadline=took + lead)
+        >> at(took + lead)
+        >> TimePassed()
+        << poll(3)
+        >> SendMessages(("more",))
+        << shows(deadline=took + 20.0)
+    )
+
+
 def test_messages_are_delivered_verbatim_and_the_next_poll_follows_them() -> None:
     play(
         polled()

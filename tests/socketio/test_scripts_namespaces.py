@@ -361,6 +361,8 @@ def test_the_time_for_the_answer_begins_with_connect_and_not_with_the_wish() -> 
         >> answer(1, NO_UPGRADE)
         << opened(upgrades=())
         << post(2, "40")
+        >> at(30.005)  # the lead of the first POST, after an opening that took so long
+        >> TimePassed()
         << poll(3)
         >> at(34.9)
         >> TimePassed()
