@@ -68,6 +68,7 @@ LAYER: Final = "socketio-packet"
 
 _REST: Final = slice(1, None)  # what follows the type, made once
 _EVENT: Final = PacketType.EVENT
+_ACK: Final = PacketType.ACK
 _DIGITS: Final = re.compile(r"[0-9]*+")
 
 _PLAIN_HEAD: Final = re.compile(r"([23])(?:(/[^,]*+),)?([0-9]{0,15}+)(?=\[)")
@@ -337,16 +338,32 @@ def encode(packet: Packet, *, limits: Limits = DEFAULT_LIMITS) -> list[str | byt
     ``unexpected-ack-id``, ``ack-id-range``, ``unexpected-binary``, ``too-many-attachments``, ``bad-placeholder``, ``bad-number``, ``too-deep``.
     Reference: socket.io-protocol revision 5, "Packet encoding".
     """
-    # As in decoding, the plain event in the main namespace has a short way, and falls through to the long one if anything is unusual.
+    # As in decoding, what is plain has a short way, and whatever has anything unusual about it, a fault included, falls through to the long one.
     data = packet.data
     try:
-        if packet.type is _EVENT and packet.id is None and packet.namespace == MAIN_NAMESPACE and type(data) is list:
-            name = data[0]
-            if type(name) is str and name not in RESERVED_EVENTS and are_plain(data, limits.max_depth - 1):
-                return ["2" + _encode_fast(data).decode()]
+        if type(data) is list and are_plain(data, limits.max_depth - 1):
+            is_simple = packet.type is _EVENT and packet.id is None and packet.namespace == MAIN_NAMESPACE
+            head = "2" if is_simple else _plain_head(packet)
+            if head and (head[0] == "3" or (type(data[0]) is str and data[0] not in RESERVED_EVENTS)):
+                return [head + _encode_fast(data).decode()]
     except (IndexError, UnicodeEncodeError, RecursionError):
         pass
     return _encode_rare(packet, limits)
+
+
+def _plain_head(packet: Packet) -> str:
+    """What stands before the array of an event or an acknowledgement, or nothing if anything is unusual."""
+    ack_id = packet.id
+    if packet.type is _EVENT:
+        digit = "2"
+    elif packet.type is _ACK and ack_id is not None:
+        digit = "3"
+    else:
+        return ""
+    namespace = _namespace_prefix(packet.namespace)
+    if ack_id is None:
+        return digit + namespace
+    return f"{digit}{namespace}{ack_id}" if type(ack_id) is int and 0 <= ack_id <= MAX_ACK_ID else ""
 
 
 _encode_fast: Final = msgspec.json.Encoder().encode
