@@ -174,10 +174,13 @@ class Client(Generic[Item]):
     async def _process(self, input: Any) -> None:
         """Pass one wish through the door and write what comes of it; first wait until there is room for more."""
         self._raise_if_closed()
-        await self._driver.wait_writable()
-        self._raise_if_closed()
-        self._driver.process(input)
-        await self._driver.flush()
+        driver = self._driver
+        if driver.holding_back:
+            await driver.wait_writable()
+            self._raise_if_closed()
+        driver.process(input)
+        if driver.unwritten:
+            await driver.flush()
         self._raise_if_closed()
 
     # ------------------------------------------------------------------------------------------------------------------------ receiving, ending

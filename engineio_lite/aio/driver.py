@@ -102,7 +102,7 @@ class Driver:
             else:
                 self._sink.deliver(output)
         self._rearm()
-        if self._writable is not None and not self._holding_back() and not self._writable.done():
+        if self._writable is not None and not self.holding_back and not self._writable.done():
             self._writable.set_result(None)
 
     async def flush(self) -> None:
@@ -120,13 +120,20 @@ class Driver:
 
     async def wait_writable(self) -> None:
         """Return when the connection takes more without growing its buffer past the high-water mark, or is closed. Safe to cancel."""
-        while self._holding_back():
+        while self.holding_back:
             if self._writable is None or self._writable.done():
                 self._writable = self._loop.create_future()
             # Shielded, because others may wait for the same future.
             await asyncio.shield(self._writable)
 
-    def _holding_back(self) -> bool:
+    @property
+    def unwritten(self) -> bool:
+        """Whether frames wait to be written."""
+        return bool(self._outgoing)
+
+    @property
+    def holding_back(self) -> bool:
+        """Whether `wait_writable` would wait."""
         machine = self._machine
         return machine.buffered_packets > HIGH_WATER_PACKETS or machine.buffered > HIGH_WATER_BYTES
 
