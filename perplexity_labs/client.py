@@ -37,9 +37,10 @@ class LabsClient:
     """Asks questions of a server that speaks the dialect of the Labs playground.
 
     `url` is the server's origin; None takes it from the environment (`URL_VARIABLE`) or else is the retired service. `jwt`, `version` and `source`
-    are what the service wanted to hear. `timeout` bounds each answer. Everything else goes to `engineio_lite.aio.connect_socketio` as it is: `proxy`,
-    `transports`, `headers`, `cookies`, `ssl`, `session`, `trust_env`, `recorder` and whatever else `ConnectOptions` has; an unknown keyword is a
-    TypeError. No header is sent that pretends to be a browser or its page: give `headers` if a server insists on an Origin.
+    are what the service wanted to hear. `timeout` bounds each answer; a number bounds the whole of it, in seconds. Everything else goes to
+    `engineio_lite.aio.connect_socketio` as it is: `proxy`, `transports`, `headers`, `cookies`, `ssl`, `session`, `trust_env`, `recorder` and
+    whatever else `ConnectOptions` has; an unknown keyword is a TypeError. No header is sent that pretends to be a browser or its page: give
+    `headers` if a server insists on an Origin.
 
     Making one, or entering it, opens nothing. Leaving the ``async with`` block (or `aclose`) ends the answers that are still being read, and closes.
     """
@@ -51,7 +52,7 @@ class LabsClient:
         jwt: str = DEFAULT_JWT,
         version: str = DEFAULT_VERSION,
         source: str = DEFAULT_SOURCE,
-        timeout: Timeout = Timeout(),  # noqa: B008  # frozen
+        timeout: Timeout | float = Timeout(),  # noqa: B008  # frozen
         **options: Unpack[ConnectOptions],
     ) -> None:
         unknown = options.keys() - ConnectOptions.__annotations__.keys()
@@ -61,7 +62,7 @@ class LabsClient:
         self._auth = {"jwt": jwt}
         self._version = version
         self._source = source
-        self._timeout = timeout
+        self._timeout = timeout if isinstance(timeout, Timeout) else Timeout(first_token=None, idle=None, total=timeout)
         self._options = options
         self._exchanges: set[_Exchange] = set()
         self._closed = False

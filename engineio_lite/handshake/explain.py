@@ -6,9 +6,8 @@ general:
 
 1. Is it bot protection? It uses any status and would pass for half of the others. It is named and never bypassed.
 2. Is it a redirect? They are not followed: a POST would become a GET, and a session's URL belongs to one server.
-3. Are these the Engine.IO server's own words? Node's engine.io answers with a number and a message, python-engineio with a sentence, and both, when
-they
-   refuse a WebSocket, with a sentence alone. Words win over the status, because both use 400 for nearly everything.
+3. Are these the Engine.IO server's own words? Node's engine.io answers with a number and a message, python-engineio with a sentence, and both,
+   when they refuse a WebSocket, with a sentence alone. Words win over the status, because both use 400 for nearly everything.
 4. What does the status say? For a WebSocket a 200 is as much a refusal as a 400.
 5. It is a success: then what is it that came?
 

@@ -398,6 +398,13 @@ async def test_the_whole_includes_connecting() -> None:
         assert (error.phase, error.message) == (Phase.TOTAL, "no end of the answer within 0.3 s")
 
 
+async def test_a_number_is_a_limit_for_the_whole() -> None:
+    async with raw_server() as server, LabsClient(server.url, timeout=0.3) as labs:
+        _, error = await fail(labs.stream("hi"))
+        assert isinstance(error, ResponseTimeout)
+        assert (error.phase, error.message) == (Phase.TOTAL, "no end of the answer within 0.3 s")
+
+
 @pytest.mark.parametrize("pattern", ["drop_after", "disconnect_after", "close_after"])
 async def test_a_connection_that_ends_in_the_middle_keeps_the_text(transports: Transports, pattern: str) -> None:
     how: dict[str, Any] = {pattern: 3}
