@@ -67,7 +67,8 @@ def demonstrate(console: Console, question: str) -> list[Row]:
     """Ask the loopback server, print the answer as it comes, and return what crossed the wire."""
     recorder = Recorder()
     asyncio.run(_converse(question, recorder, console))
-    return timeline(recorder.records, secrets=True)  # the only secret here is a constant of the dialect, known to everyone
+    # The only secret here is a constant of the dialect, known to everyone. The table cuts what is too long for it.
+    return timeline(recorder.records, secrets=True, width=1000)
 
 
 def show(console: Console, rows: Sequence[Row]) -> None:
