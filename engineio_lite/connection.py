@@ -120,6 +120,7 @@ class EngineIOConnection:
         self._last_received: deque[Packet | str | bytes] = deque(maxlen=limits.last_packets)
         self._last_sent: deque[Packet | str | bytes] = deque(maxlen=limits.last_packets)
         self._alive_since = 0.0
+        self._allowed_silence = 0.0
         self._started = 0.0
 
         self._requests = 0
@@ -278,6 +279,7 @@ class EngineIOConnection:
             return
         self._step_session(SessionInput.RECEIVE_OPEN)
         self.handshake = handshake
+        self._allowed_silence = handshake.ping_interval + handshake.ping_timeout
         self.transport = self._transports[0]
         self._timers.disarm(Timer.OPEN)
         self._rearm_liveness()
@@ -296,9 +298,8 @@ class EngineIOConnection:
             self._outbox.add_pong()
 
     def _rearm_liveness(self) -> None:
-        if self.handshake is not None:
-            self._alive_since = self._now
-            self._timers.arm(Timer.LIVENESS, self._now + self.handshake.ping_interval + self.handshake.ping_timeout)
+        self._alive_since = self._now
+        self._timers.arm(Timer.LIVENESS, self._now + self._allowed_silence)
 
     def _receive_close(self) -> None:
         if self.state is SessionState.OPENING:
@@ -322,8 +323,7 @@ class EngineIOConnection:
         self._end(SessionInput.FAIL, reason, error)
 
     def _fail_silent(self, unsent: int = 0) -> None:
-        allowed = self.handshake.ping_interval + self.handshake.ping_timeout if self.handshake is not None else 0.0
-        error = PingTimeout(self._now - self._alive_since, allowed)
+        error = PingTimeout(self._now - self._alive_since, self._allowed_silence)
         self._end(SessionInput.FAIL, CloseReason.PING_TIMEOUT, error, unsent=unsent)
 
     def _end(self, input: SessionInput, reason: CloseReason, error: EngineIOError | None = None, *, unsent: int = 0) -> None:

@@ -17,7 +17,6 @@ The rules that matter here (Socket.IO protocol revision 5, and what servers were
 
 from __future__ import annotations
 
-import heapq
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol, TypeAlias
@@ -45,6 +44,7 @@ from engineio_lite.inputs import Close, Fail, SendMessages, TimePassed
 from engineio_lite.inputs import Input as EngineInput
 from engineio_lite.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
 from engineio_lite.outbox import check_messages
+from engineio_lite.socketio.deadlines import Deadlines
 from engineio_lite.socketio.events import (
     CallAnswered,
     CallFailed,
@@ -56,8 +56,9 @@ from engineio_lite.socketio.events import (
     SocketIOEvent,
 )
 from engineio_lite.socketio.inputs import Acknowledge, Emit, Input, JoinNamespace, LeaveNamespace
+from engineio_lite.socketio.namespace import Namespace
 from engineio_lite.socketio.packet import Decoder, Packet, PacketType, encode
-from engineio_lite.state import NAMESPACE, CloseReason, NamespaceInput, NamespaceState, SessionState, Transport, UpgradeState
+from engineio_lite.state import CloseReason, NamespaceInput, NamespaceState, SessionState, Transport, UpgradeState
 from engineio_lite.strictjson import encode_json
 
 Output: TypeAlias = EngineOutput | SocketIOEvent
@@ -85,40 +86,10 @@ class Engine(Protocol):
     def process(self, input: EngineInput, now: float) -> list[EngineOutput]: ...
 
 
-class _Namespace:
-    """What is remembered of one namespace."""
-
-    __slots__ = ("abandoned", "calls", "early", "early_bytes", "name", "next_ack_id", "order", "state", "unsent_connect")
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.state = NamespaceState.DISCONNECTED
-        self.unsent_connect: str | bytes | None = None
-        self.abandoned = False
-        """Whether the answer to a CONNECT is still to come that nobody waits for any more."""
-        self.order = 0
-        """Which entry of the deadlines counts: an earlier join of the same name may have left one behind."""
-        self.early: list[EventReceived] = []
-        self.early_bytes = 0
-        self.next_ack_id = 0
-        self.calls: dict[int, int] = {}
-        """Acknowledgement id -> call number."""
-
-    def forget_early(self) -> None:
-        self.early.clear()
-        self.early_bytes = 0
-
-    def step(self, input: NamespaceInput) -> bool:
-        following = NAMESPACE.get((self.state, input))
-        if following is not None:
-            self.state = following
-        return following is not None
-
-
 class _Call(msgspec.Struct, frozen=True):
     """One event that waits for its acknowledgement."""
 
-    namespace: _Namespace
+    namespace: Namespace
     ack_id: int
     name: str
     timeout: float | None
@@ -147,11 +118,9 @@ class SocketIOConnection:
         self._limits = limits
         self._timeouts = timeouts
         self._decoder = Decoder(limits=limits)
-        self._namespaces: dict[str, _Namespace] = {}
+        self._namespaces: dict[str, Namespace] = {}
         self._calls: dict[int, _Call] = {}
-        self._deadlines: list[tuple[float, int, int | str]] = []
-        """A heap of (instant, order, call number or namespace); what was answered meanwhile is skipped when its instant comes."""
-        self._order = 0
+        self._deadlines = Deadlines(self._is_awaited)
         self._ending: tuple[CloseReason, EngineIOError | None] | None = None
         self._fault: RemoteProtocolError | None = None
         self._partial = 0
@@ -184,8 +153,7 @@ class SocketIOConnection:
     @property
     def deadline(self) -> float:
         """The instant at which `TimePassed` must be processed; infinity if there is none."""
-        engine = self.engine.deadline
-        return min(engine, self._deadlines[0][0]) if self._deadlines else engine
+        return min(self.engine.deadline, self._deadlines.next)
 
     @property
     def state(self) -> SessionState:
@@ -229,8 +197,8 @@ class SocketIOConnection:
             raise LocalProtocolError(f"a namespace can be joined until the session ends, it is {self.engine.state}", cause=Cause.NOT_OPEN)
         if wish.auth is not None and not isinstance(wish.auth, Mapping):
             raise LocalProtocolError(f"auth is a JSON object (a mapping), not {type(wish.auth).__name__}", cause=Cause.BAD_OPTION)
-        namespace = self._namespaces.get(wish.namespace) or _Namespace(wish.namespace)
-        if (namespace.state, NamespaceInput.CONNECT) not in NAMESPACE:
+        namespace = self._namespaces.get(wish.namespace) or Namespace(wish.namespace)
+        if not namespace.allows(NamespaceInput.CONNECT):
             raise LocalProtocolError(f"namespace {elide(wish.namespace)} is {namespace.state} already", cause=Cause.ALREADY_CONNECTED)
         self._check_namespaces()
         data = msgspec.UNSET if wish.auth is None else dict(wish.auth)
@@ -261,19 +229,13 @@ class SocketIOConnection:
 
     def _leave(self, wish: LeaveNamespace) -> None:
         namespace = self._namespaces.get(wish.namespace)
-        if namespace is None or (namespace.state, NamespaceInput.DISCONNECT) not in NAMESPACE:
+        if namespace is None or not namespace.allows(NamespaceInput.DISCONNECT):
             raise LocalProtocolError(f"namespace {elide(wish.namespace)} is not joined", cause=Cause.NAMESPACE_NOT_CONNECTED)
         if namespace.state is NamespaceState.CONNECTED:
             self._lift(self._send(encode(Packet(PacketType.DISCONNECT, namespace=wish.namespace))))
         else:
-            self._abandon(namespace)
+            namespace.abandon()
         self._left(namespace, NamespaceInput.DISCONNECT, CloseReason.CLIENT_DISCONNECT)
-
-    def _abandon(self, namespace: _Namespace) -> None:
-        """Nobody waits for the answer to CONNECT any more. Nothing may be said before it; it is answered with DISCONNECT when it comes."""
-        namespace.abandoned = namespace.abandoned or namespace.unsent_connect is None
-        namespace.unsent_connect = None
-        namespace.forget_early()
 
     def _emit(self, wish: Emit) -> None:
         namespace = self._connected(wish.namespace)
@@ -308,9 +270,9 @@ class SocketIOConnection:
             self._ending = (CloseReason.CLIENT_CLOSE, None)  # whatever the server says from here on, it was we who left
         self._lift(outputs)
 
-    def _connected(self, name: str) -> _Namespace:
+    def _connected(self, name: str) -> Namespace:
         namespace = self._namespaces.get(name)
-        if namespace is None or (namespace.state, NamespaceInput.EMIT) not in NAMESPACE:
+        if namespace is None or not namespace.allows(NamespaceInput.EMIT):
             state = namespace.state if namespace is not None else NamespaceState.DISCONNECTED
             raise LocalProtocolError(f"namespace {elide(name)} must be connected to send on it, it is {state}", cause=Cause.NAMESPACE_NOT_CONNECTED)
         return namespace
@@ -391,7 +353,7 @@ class SocketIOConnection:
         else:
             self._PACKETS[packet.type](self, namespace, packet)
 
-    def _abandoned_answer(self, namespace: _Namespace, packet: Packet) -> None:
+    def _abandoned_answer(self, namespace: Namespace, packet: Packet) -> None:
         """The answer that was no longer wanted: leave what it granted, and only then ask again if somebody has joined meanwhile."""
         if packet.type is not PacketType.CONNECT and packet.type is not PacketType.CONNECT_ERROR:
             return
@@ -406,7 +368,7 @@ class SocketIOConnection:
         if messages:
             self._reactions.append(SendMessages(tuple(messages)))
 
-    def _early_event(self, namespace: _Namespace, packet: Packet) -> None:
+    def _early_event(self, namespace: Namespace, packet: Packet) -> None:
         limits = self._limits
         namespace.early_bytes += self._size
         if len(namespace.early) >= limits.max_early_events or namespace.early_bytes > limits.max_early_bytes:
@@ -419,7 +381,7 @@ class SocketIOConnection:
         arguments: list[object] = packet.data  # type: ignore[assignment]  # the decoder has checked it
         namespace.early.append(EventReceived(packet.namespace, arguments[0], arguments[1:], packet.id))  # type: ignore[arg-type]  # the same
 
-    def _answer(self, namespace: _Namespace, packet: Packet) -> None:
+    def _answer(self, namespace: Namespace, packet: Packet) -> None:
         call = namespace.calls.pop(-1 if packet.id is None else packet.id, None)
         if call is None:
             self._out.append(PacketIgnored(packet, "no call waits for this acknowledgement"))
@@ -427,7 +389,7 @@ class SocketIOConnection:
             del self._calls[call]
             self._out.append(CallAnswered(call, packet.data))  # type: ignore[arg-type]  # the decoder has checked it
 
-    def _granted(self, namespace: _Namespace, packet: Packet) -> None:
+    def _granted(self, namespace: Namespace, packet: Packet) -> None:
         if namespace.state is NamespaceState.CONNECTED:
             self._out.append(PacketIgnored(packet, "the namespace is connected already"))
             return
@@ -443,7 +405,7 @@ class SocketIOConnection:
         self._out.extend(namespace.early)
         namespace.forget_early()
 
-    def _receive_refusal(self, namespace: _Namespace, packet: Packet) -> None:
+    def _receive_refusal(self, namespace: Namespace, packet: Packet) -> None:
         data = packet.data
         if isinstance(data, dict):
             message = data.get("message")
@@ -452,14 +414,14 @@ class SocketIOConnection:
             error = ConnectRefused(namespace.name, str(data))
         self._refused(namespace, error)
 
-    def _refused(self, namespace: _Namespace, error: EngineIOError) -> None:
+    def _refused(self, namespace: Namespace, error: EngineIOError) -> None:
         namespace.forget_early()
         self._fail_calls(namespace, error)
         namespace.step(NamespaceInput.RECEIVE_CONNECT_ERROR)
         self._out.append(NamespaceRefused(namespace.name, error))
         self._close_if_last(CloseReason.SERVER_DISCONNECT, error)
 
-    def _receive_disconnect(self, namespace: _Namespace, packet: Packet) -> None:
+    def _receive_disconnect(self, namespace: Namespace, packet: Packet) -> None:
         # python-socketio with `always_connect` grants first and then says why it does not: that is a refusal, whenever it comes.
         data = packet.data if isinstance(packet.data, dict) else {}
         refusal = ConnectRefused(namespace.name, data["message"], data.get("data")) if isinstance(data.get("message"), str) else None
@@ -468,7 +430,7 @@ class SocketIOConnection:
         else:
             self._left(namespace, NamespaceInput.RECEIVE_DISCONNECT, CloseReason.SERVER_DISCONNECT, refusal)
 
-    def _left(self, namespace: _Namespace, input: NamespaceInput, reason: CloseReason, error: EngineIOError | None = None) -> None:
+    def _left(self, namespace: Namespace, input: NamespaceInput, reason: CloseReason, error: EngineIOError | None = None) -> None:
         if not namespace.step(input):
             return  # the connection ended on the way, and everything is said
         self._fail_calls(namespace, error or ConnectionClosed(f"namespace {elide(namespace.name)} was left: {reason}", reason=reason))
@@ -505,7 +467,7 @@ class SocketIOConnection:
                 self._out.append(NamespaceLeft(namespace.name, closed.reason))
         self._out.append(closed)
 
-    def _fail_calls(self, namespace: _Namespace, error: EngineIOError) -> None:
+    def _fail_calls(self, namespace: Namespace, error: EngineIOError) -> None:
         for call in namespace.calls.values():
             del self._calls[call]
             self._out.append(CallFailed(call, error))
@@ -514,16 +476,9 @@ class SocketIOConnection:
     # ---------------------------------------------------------------------------------------------------------------------------------- time
 
     def _arm(self, seconds: float, key: int | str) -> int:
-        """Note an instant for a call or a namespace; return what tells this entry from earlier ones of the same key."""
-        self._order += 1
-        heapq.heappush(self._deadlines, (self._now + seconds, self._order, key))
-        if len(self._deadlines) > 64 + 2 * (len(self._calls) + len(self._namespaces)):
-            # Answered calls leave their instants behind; without this, a year-long timeout on each would grow the heap for a year.
-            self._deadlines = [entry for entry in self._deadlines if self._awaited(entry[2], entry[1]) or entry[1] == self._order]
-            heapq.heapify(self._deadlines)
-        return self._order
+        return self._deadlines.note(self._now + seconds, key, awaited=len(self._calls) + len(self._namespaces))
 
-    def _awaited(self, key: int | str, order: int) -> bool:
+    def _is_awaited(self, key: int | str, order: int) -> bool:
         if isinstance(key, int):
             call = self._calls.get(key)
             return call is not None and call.order == order
@@ -531,10 +486,8 @@ class SocketIOConnection:
         return namespace is not None and namespace.state is NamespaceState.CONNECTING and namespace.order == order
 
     def _time_passed(self, input: TimePassed) -> None:
-        while self._deadlines and self._deadlines[0][0] <= self._now:
-            _, order, key = heapq.heappop(self._deadlines)
-            if self._awaited(key, order):
-                self._expire(key)
+        for key in self._deadlines.expire(self._now):
+            self._expire(key)
         self._lift(self.engine.process(input, self._now))
 
     def _expire(self, key: int | str) -> None:
@@ -547,7 +500,7 @@ class SocketIOConnection:
             message = f"expected an answer to CONNECT for namespace {elide(key)} within {seconds:.3g} s, nothing came"
             namespace = self._namespaces[key]
             namespace.step(NamespaceInput.DEADLINE)
-            self._abandon(namespace)
+            namespace.abandon()
             error = TimedOut(message, cause=Cause.CONNECT_UNANSWERED, stage="namespace")
             self._out.append(NamespaceRefused(key, error))
             self._close_if_last(CloseReason.CLIENT_CLOSE, error)
@@ -561,7 +514,7 @@ class SocketIOConnection:
         TimePassed: _time_passed,
     }
 
-    _PACKETS: ClassVar[dict[PacketType, Callable[[SocketIOConnection, _Namespace, Packet], None]]] = {
+    _PACKETS: ClassVar[dict[PacketType, Callable[[SocketIOConnection, Namespace, Packet], None]]] = {
         PacketType.CONNECT: _granted,
         PacketType.CONNECT_ERROR: _receive_refusal,
         PacketType.DISCONNECT: _receive_disconnect,

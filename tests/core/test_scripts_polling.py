@@ -95,6 +95,11 @@ def test_the_first_post_has_a_lead_of_a_twentieth_of_the_opening_and_never_much(
     )
 
 
+@pytest.mark.parametrize("message", [bytearray(b"x"), memoryview(b"x"), 5, None, ["x"]])
+def test_a_message_is_text_or_bytes_and_nothing_else(message: object) -> None:
+    play(polled() >> SendMessages((message,)) << refuses(Cause.BAD_MESSAGE))  # type: ignore[arg-type]  # the point
+
+
 def test_messages_are_delivered_verbatim_and_the_next_poll_follows_them() -> None:
     play(
         polled()

@@ -1,0 +1,52 @@
+"""One namespace, as the connection remembers it: its state, what waits for its CONNECT, and its acknowledgement ids.
+
+Which state follows which is the `NAMESPACE` table's to say; a namespace that was never joined, or was left, is disconnected.
+"""
+
+from __future__ import annotations
+
+from engineio_lite.socketio.events import EventReceived
+from engineio_lite.state import NAMESPACE, NamespaceInput, NamespaceState
+
+
+class Namespace:
+    """What is remembered of the namespace called `name`."""
+
+    __slots__ = ("abandoned", "calls", "early", "early_bytes", "name", "next_ack_id", "order", "state", "unsent_connect")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.state = NamespaceState.DISCONNECTED
+        self.unsent_connect: str | bytes | None = None
+        """The CONNECT that could not be sent yet: the session is not open, or the answer to an earlier one is still to come."""
+        self.abandoned = False
+        """Whether the answer to a CONNECT is still to come that nobody waits for any more."""
+        self.order = 0
+        """Which entry of the deadlines counts: an earlier join of the same name may have left one behind."""
+        self.early: list[EventReceived] = []
+        self.early_bytes = 0
+        self.next_ack_id = 0
+        self.calls: dict[int, int] = {}
+        """Acknowledgement id -> call number."""
+
+    def allows(self, input: NamespaceInput) -> bool:
+        """Whether `input` is legal now."""
+        return (self.state, input) in NAMESPACE
+
+    def step(self, input: NamespaceInput) -> bool:
+        """Take one step of the table; False, and nothing changed, if there is none."""
+        following = NAMESPACE.get((self.state, input))
+        if following is not None:
+            self.state = following
+        return following is not None
+
+    def forget_early(self) -> None:
+        """Drop the events that came before the answer to CONNECT."""
+        self.early.clear()
+        self.early_bytes = 0
+
+    def abandon(self) -> None:
+        """Nobody waits for the answer to CONNECT any more. Nothing may be said before it; it is answered with DISCONNECT when it comes."""
+        self.abandoned = self.abandoned or self.unsent_connect is None
+        self.unsent_connect = None
+        self.forget_early()
