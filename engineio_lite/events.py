@@ -36,8 +36,7 @@ class UpgradeFailed(msgspec.Struct, frozen=True):
 
 
 class PollingStuck(msgspec.Struct, frozen=True):
-    """The server answers every poll at once with nothing (`polls` in a row): it believes that the failed upgrade is still going on. A repair has
-    begun."""
+    """The server answers every poll at once with nothing (`polls` in a row), as if the failed upgrade still went on; a repair has begun."""
 
     polls: int
 

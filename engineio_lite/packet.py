@@ -131,8 +131,7 @@ def _guess(data: str) -> str:
 
 
 def _decode_base64(text: str) -> bytes:
-    """Decode what follows the ``b``, strictly: RFC 4648 section 4 with padding, except that stray bits of the last character are ignored, as
-    everywhere."""
+    """Decode what follows the ``b``, strictly: RFC 4648 section 4 with padding, but stray bits of the last character are ignored, as everywhere."""
     # a2b_base64 skips what it does not know, so it would do with a wrong alphabet. But every skipped character makes the result shorter than the
     # length of the text promises, and nothing can make up for it: equal lengths prove that each character was used.
     body = text[1:]

@@ -106,8 +106,7 @@ class Driver:
             self._writable.set_result(None)
 
     async def flush(self) -> None:
-        """Write the frames that wait; returns when all of them are in the transport's buffer. Safe to cancel: a frame is written whole or not at
-        all."""
+        """Write the frames that wait, until all are in the transport's buffer. Safe to cancel: a frame is written whole or not at all."""
         if not self._outgoing:
             return
         async with self._write_lock:
@@ -274,8 +273,7 @@ class Driver:
             self._sink.deliver(Closed(CloseReason.TRANSPORT_ERROR, fault))
 
     async def shut_down(self) -> None:
-        """End every task and close the network. Runs to its end even if the caller is cancelled meanwhile, and is bounded: nothing in it waits for a
-        peer."""
+        """End every task and close the network; runs to its end even if the caller is cancelled, and waits for no peer."""
         if self._shutdown is None:
             self._shutdown = self._loop.create_task(self._do_shut_down())
         cancelled: asyncio.CancelledError | None = None
@@ -292,11 +290,11 @@ class Driver:
             self._timer.cancel()
         for socket in self._unfinished:
             cut(socket)
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        self._outgoing.clear()
+        while self._tasks:  # one that is cancelled may start another, to write what waited behind it
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(list(self._tasks))
         await self._network.close()
 
     async def wait_quiet(self) -> None:

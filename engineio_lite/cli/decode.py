@@ -236,8 +236,7 @@ def _fault_row(number: int, layer: str, error: DecodeError, source: str | bytes)
 
 
 def _point_at(text: str, offset: int) -> str:
-    """The surroundings of one character, with a caret under it; what does not print is drawn as one character each, so that the caret stays in
-    place."""
+    """The surroundings of one character, with a caret under it; what does not print takes one place each, so that the caret stays in its own."""
     start = max(offset - _WINDOW, 0)
     window = "".join(character if character.isprintable() else "·" for character in text[start : offset + _WINDOW])
     return f"{window}\n{' ' * (offset - start)}^"
