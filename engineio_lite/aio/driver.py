@@ -26,9 +26,10 @@ from engineio_lite.aio.errors import explain_exception
 from engineio_lite.aio.network import Network, cut, hang_up, websocket_ended
 from engineio_lite.causes import Cause
 from engineio_lite.commands import CloseTransport, OpenWebSocket, Poll, Post, SendFrame
-from engineio_lite.events import Closed
+from engineio_lite.events import Closed, MessageReceived
 from engineio_lite.exceptions import EngineIOError
 from engineio_lite.inputs import FrameReceived, TimePassed, WebSocketFailed, WebSocketOpened, WebSocketRefused
+from engineio_lite.socketio.events import EventReceived
 from engineio_lite.state import CloseReason, SessionState, Transport
 
 HIGH_WATER_BYTES = 1024 * 1024
@@ -36,6 +37,8 @@ HIGH_WATER_BYTES = 1024 * 1024
 
 HIGH_WATER_PACKETS = 1000
 """The same in packets: some sixty POSTs of sixteen."""
+
+_EVENTS_ALONE = frozenset((MessageReceived, EventReceived))
 
 TIMER_SLACK = 0.001
 """The loop's clock may call a timer this much early, in seconds."""
@@ -95,7 +98,12 @@ class Driver:
 
         Raises `LocalProtocolError` if the connection refuses it; then nothing happened.
         """
-        for output in self._machine.process(input, self._loop.time()):
+        outputs = self._machine.process(input, self._loop.time())
+        if len(outputs) == 1 and type(outputs[0]) in _EVENTS_ALONE:
+            # What comes in floods: one event and nothing to do. Then no timer came nearer and nothing was sent, so there is nothing to look after.
+            self._sink.deliver(outputs[0])
+            return
+        for output in outputs:
             command = self._COMMANDS.get(type(output))
             if command is not None:
                 command(self, output)
