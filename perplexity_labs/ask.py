@@ -12,6 +12,7 @@ import io
 import json
 import os
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, NoReturn, TextIO
 
@@ -140,7 +141,7 @@ def exit_code(error: EngineIOError | LabsError) -> int:
 # ------------------------------------------------------------------------------------------------------------------------------------ printing
 
 
-class _Printer:
+class _Printer(ABC):
     """How an answer is shown; a base that shows the error, the same for both ways."""
 
     def __init__(self) -> None:
@@ -148,8 +149,9 @@ class _Printer:
             # JSON can carry half a surrogate pair, and a terminal may know no more than ASCII: neither is worth losing the answer for.
             sys.stdout.reconfigure(errors="backslashreplace")
 
+    @abstractmethod
     def part(self, part: Part) -> None:
-        raise NotImplementedError
+        """Show one part of the answer."""
 
     def error(self, error: EngineIOError | LabsError, fix: str | None) -> None:
         message = " ".join(_harmless(_describe(error)).split())
