@@ -123,6 +123,10 @@ class EngineIOConnection:
         self._allowed_silence = 0.0
         self._started = 0.0
 
+        self.accepted = 0
+        """How many messages were taken to be sent, in all."""
+        self._never_left = 0
+
         self._requests = 0
         self._get: int | None = None
         self._post: int | None = None
@@ -167,6 +171,18 @@ class EngineIOConnection:
         """What waits to be sent, in packets."""
         return len(self._outbox)
 
+    @property
+    def confirmed(self) -> int:
+        """How many of the `accepted` messages have left: written as frames, or in a POST that the server answered. The rest waits, or was lost."""
+        return self.accepted - self._outbox.messages - self._posted_messages - self._never_left
+
+    @property
+    def writable(self) -> bool:
+        """Whether a message that is sent now leaves now, instead of waiting for a POST or for the upgrade."""
+        if self.state is not SessionState.OPEN or self.upgrade_state is UpgradeState.PAUSING:
+            return False
+        return self.transport is Transport.WEBSOCKET or (self._post is None and not len(self._outbox))
+
     def _step_session(self, input: SessionInput) -> bool:
         following = SESSION.get((self.state, input))
         if following is not None:
@@ -195,14 +211,17 @@ class EngineIOConnection:
         if (self.state, SessionInput.SEND_MESSAGE) not in SESSION:
             raise LocalProtocolError(f"messages can be sent while the session is open, it is {self.state}", cause=Cause.NOT_OPEN)
         packets = self._checked(wish.messages)
+        if self.transport is Transport.POLLING:
+            self._outbox.check_room(packets)
+        self.accepted += len(packets)
         if self._now >= self._timers.at(Timer.LIVENESS):
             # A suspended machine wakes up here: the server has long given up, and saying so beats writing into a dead connection.
+            self._never_left = len(packets)
             self._fail_silent(unsent=len(packets))
         elif self.transport is Transport.WEBSOCKET:
             for packet, _ in packets:
                 self._send_frame(encode_packet(packet))
         else:
-            self._outbox.check_room(packets)
             self._outbox.extend(packets)
             if Timer.FIRST_WORD in self._timers:
                 self._timers.disarm(Timer.FIRST_WORD)
@@ -229,6 +248,7 @@ class EngineIOConnection:
                 self._end(SessionInput.CLOSE, CloseReason.CLIENT_CLOSE)
             return
         packets = self._checked(wish.farewell)
+        self.accepted += len(packets)
         self._step_session(SessionInput.CLOSE)
         self._abandon_upgrade()
         if self.transport is Transport.WEBSOCKET:
@@ -342,10 +362,12 @@ class EngineIOConnection:
                 reason,
                 error,
                 unsent=unsent + self._outbox.messages + self._posted_messages,
+                silence=self._now - self._alive_since if self.handshake is not None else None,
                 last_received=tuple(map(_as_packet, self._last_received)),
                 last_sent=tuple(map(_as_packet, self._last_sent)),
             )
         )
+        self._never_left += self._outbox.messages
         self._outbox.take_all()
 
     def _time_passed(self, _: TimePassed) -> None:

@@ -52,12 +52,14 @@ class Closed(msgspec.Struct, frozen=True):
     """The session is over, for good.
 
     `error` is None after an orderly close by either side. `unsent` counts the messages that were accepted but not confirmed: still waiting, or in
-    a POST without its 200. `last_received` and `last_sent` are the last few packets each way, oldest first.
+    a POST without its 200. `silence` is how long ago the server's last ping came, or its open packet, in seconds (None: it was never open).
+    `last_received` and `last_sent` are the last few packets each way, oldest first.
     """
 
     reason: CloseReason
     error: EngineIOError | None
     unsent: int = 0
+    silence: float | None = None
     last_received: tuple[Packet, ...] = ()
     last_sent: tuple[Packet, ...] = ()
 

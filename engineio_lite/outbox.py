@@ -66,14 +66,11 @@ class Outbox:
         self._queue: deque[Priced] = deque()
         self._pong = False
         self.size = 0
+        self.messages = 0
+        """How many message packets wait."""
 
     def __len__(self) -> int:
         return len(self._queue) + self._pong
-
-    @property
-    def messages(self) -> int:
-        """How many message packets wait."""
-        return sum(packet.type is PacketType.MESSAGE for packet, _ in self._queue)
 
     def check_room(self, packets: Sequence[Priced]) -> None:
         """Raise `LocalProtocolError` if there is no room for these too; an empty box takes anything, or a large message could never be sent."""
@@ -91,6 +88,7 @@ class Outbox:
         """Put packets at the end."""
         self._queue.extend(packets)
         self.size += sum(cost for _, cost in packets)
+        self.messages += sum(packet.type is PacketType.MESSAGE for packet, _ in packets)
 
     def add_pong(self) -> None:
         """Put a pong at the front, unless one waits there."""
@@ -108,7 +106,9 @@ class Outbox:
             self._pong = False
             count -= 1
         for _ in range(count):
-            self.size -= self._queue.popleft()[1]
+            packet, cost = self._queue.popleft()
+            self.size -= cost
+            self.messages -= packet.type is PacketType.MESSAGE
 
     def take_all(self) -> list[Packet]:
         """Remove and return everything."""

@@ -99,3 +99,18 @@ class RecordedConnection:
     def buffered_packets(self) -> int:
         """As of the connection inside."""
         return self._engine.buffered_packets
+
+    @property
+    def accepted(self) -> int:
+        """As of the connection inside."""
+        return self._engine.accepted
+
+    @property
+    def confirmed(self) -> int:
+        """As of the connection inside."""
+        return self._engine.confirmed
+
+    @property
+    def writable(self) -> bool:
+        """As of the connection inside."""
+        return self._engine.writable

@@ -14,7 +14,7 @@
 const http = require("node:http");
 
 const options = JSON.parse(process.argv[2] ?? "{}");
-const { engineOnly = false, burst = 0, ...serverOptions } = options;
+const { engineOnly = false, burst = 0, port = 0, ...serverOptions } = options;
 const httpServer = http.createServer((request, response) => {
   response.writeHead(404, { "Content-Type": "text/plain" });
   response.end("no such page\n");
@@ -117,6 +117,18 @@ process.stdin.resume();
 process.stdin.on("end", () => process.exit(0));
 process.on("SIGTERM", () => process.exit(0));
 
-httpServer.listen(0, "127.0.0.1", () => {
+// A port that was this server's a moment ago may still be the kernel's.
+let triesLeft = port === 0 ? 0 : 100;
+httpServer.on("error", (error) => {
+  if (error.code !== "EADDRINUSE" || triesLeft-- === 0) throw error;
+  setTimeout(listen, 50);
+});
+httpServer.on("listening", () => {
   console.log(JSON.stringify({ port: httpServer.address().port }));
 });
+
+function listen() {
+  httpServer.listen(port, "127.0.0.1");
+}
+
+listen();

@@ -9,6 +9,7 @@ announces its ping interval cut to whole seconds, whatever it does: 300 ms are a
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -142,6 +143,19 @@ def _serve_socket(app: web.Application, options: dict[str, Any]) -> None:
         server.register_namespace(namespace)
 
 
+async def _listen(runner: web.AppRunner, port: int) -> None:
+    for tries_left in reversed(range(101 if port else 1)):
+        site = web.TCPSite(runner, "127.0.0.1", port)
+        try:
+            return await site.start()
+        except OSError as error:
+            await site.stop()  # or the runner would count it among its own
+            if error.errno != errno.EADDRINUSE or not tries_left:
+                raise
+        # A port that was this server's a moment ago may still be the kernel's.
+        await asyncio.sleep(0.05)
+
+
 async def main(options: dict[str, Any]) -> None:
     """Serve until standard input ends."""
     app = web.Application()
@@ -151,8 +165,7 @@ async def main(options: dict[str, Any]) -> None:
         _serve_socket(app, options)
     runner = web.AppRunner(app)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
+    await _listen(runner, options.get("port", 0))
     [address] = runner.addresses
     print(json.dumps({"port": address[1]}), flush=True)
     # A test's server has nothing to save: it leaves at once, in the middle of whatever it was doing.

@@ -34,7 +34,7 @@ from engineio_lite.socketio.packet import Packet, PacketType
 from engineio_lite.state import CloseReason, NamespaceState, SessionState, Transport
 from tests.core.script import URL, Clock, answer, arrives, frame, ok, open_packet, opened, poll, post, websocket, without_token
 
-_EVIDENCE = frozenset({"error", "last_received", "last_sent"})
+_EVIDENCE = frozenset({"error", "silence", "last_received", "last_sent"})
 
 
 @dataclass(frozen=True)
