@@ -15,6 +15,7 @@ on connection           `burst` events ``number i`` (option, default 0), then ``
 ``kick``                the server disconnects this namespace; ``kickall`` all of them, and then the engine; ``drop`` the engine alone
 namespace ``/admin``    lets in who has the auth ``{"token": "letmein"}``, else the error ``not authorized`` with data ``{"code": 7}``
 namespace ``/slow``     never answers the CONNECT (on Python that also stops everything else of the same connection)
+option ``port``         listens on that port (default: a free one) and waits five seconds for it if it is busy; see `Peer.restart`
 option ``engineOnly``   no Socket.IO: an Engine.IO server that sends `burst` messages ``number i``, echoes every message and closes on ``close!``
 ======================  ==================================================================================================================
 
@@ -53,6 +54,7 @@ KINDS: tuple[Kind, ...] = ("node", "python")
 class Options(TypedDict, total=False):
     """What a peer can be told, in the words of the Node server; times are milliseconds. The Python server ignores what it has no word for."""
 
+    port: int
     transports: list[str]
     pingInterval: int
     pingTimeout: int
@@ -105,16 +107,23 @@ class Peer:
 
     def __init__(self, kind: Kind, options: Options | None = None) -> None:
         self.kind = kind
+        self._options: Options = {} if options is None else options
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed in stop(); a pipe that nobody reads would fill up and stall the peer
-        self._process = subprocess.Popen(
-            [*_command(kind), json.dumps(options or {})], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors
-        )
+        self._process = self._started()
+        self.port = self._listening()
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        command = [*_command(self.kind), json.dumps(self._options)]
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors)
+
+    def _listening(self) -> int:
+        """Wait until it listens, and return its port; otherwise leave nothing."""
         try:
-            self.port = int(json.loads(self._first_line())["port"])
+            return int(json.loads(self._first_line())["port"])
         except BaseException:
             self.stop()
             raise
-        self.url = f"http://127.0.0.1:{self.port}"
 
     def _first_line(self) -> bytes:
         assert self._process.stdout is not None
@@ -145,6 +154,19 @@ class Peer:
         self._process.kill()
         self._process.wait(STOP_LIMIT)
 
+    def restart(self) -> None:
+        """Start it again with the same options on the same port, after killing it if it still runs; `url` stays, what it knew is gone.
+
+        Returns when it listens, which takes some tenths of a second: a client of the same event loop that should go on meanwhile needs
+        ``await asyncio.to_thread(peer.restart)``. Raises `PeerFailed` if it does not come up; it is stopped then. Not for one that was stopped.
+        """
+        assert not self._errors.closed, "a peer that was stopped is not started again"
+        self.kill()
+        self._hang_up()
+        self._options = {**self._options, "port": self.port}
+        self._process = self._started()
+        self._listening()
+
     def pause(self) -> None:
         """Freeze it: its sockets stay open and nothing answers, as when a cable is cut. `stop` and `kill` still work."""
         self._process.send_signal(signal.SIGSTOP)
@@ -152,14 +174,18 @@ class Peer:
     def stop(self) -> None:
         """Ask it to leave and wait until it has; harmless when it is gone."""
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
         self._process.stdin.close()
         try:
             self._process.wait(STOP_LIMIT)
         except subprocess.TimeoutExpired:
             self.kill()
-        self._process.stdout.close()
+        self._hang_up()
         self._errors.close()
+
+    def _hang_up(self) -> None:
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            pipe.close()
 
     def __enter__(self) -> Self:
         return self

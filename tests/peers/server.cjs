@@ -117,10 +117,10 @@ process.stdin.resume();
 process.stdin.on("end", () => process.exit(0));
 process.on("SIGTERM", () => process.exit(0));
 
-// A port that was this server's a moment ago may still be the kernel's.
-let triesLeft = port === 0 ? 0 : 100;
+// A port that was this server's a moment ago may still be the kernel's, so a busy one is tried again for five seconds.
+const patienceEnds = Date.now() + 5000;
 httpServer.on("error", (error) => {
-  if (error.code !== "EADDRINUSE" || triesLeft-- === 0) throw error;
+  if (error.code !== "EADDRINUSE" || Date.now() > patienceEnds) throw error;
   setTimeout(listen, 50);
 });
 httpServer.on("listening", () => {

@@ -13,7 +13,9 @@ import errno
 import json
 import os
 import signal
+import socket
 import sys
+import time
 from typing import Any
 
 import engineio
@@ -22,6 +24,8 @@ from aiohttp import web
 
 _MILLISECONDS = {"pingInterval": "ping_interval", "pingTimeout": "ping_timeout"}
 _SAME = {"transports": "transports", "maxHttpBufferSize": "max_http_buffer_size", "cookie": "cookie", "allowUpgrades": "allow_upgrades"}
+_BUSY_LIMIT = 5.0
+"""Seconds to wait for a port that is busy."""
 
 
 def _server_options(options: dict[str, Any]) -> dict[str, Any]:
@@ -143,16 +147,15 @@ def _serve_socket(app: web.Application, options: dict[str, Any]) -> None:
         server.register_namespace(namespace)
 
 
-async def _listen(runner: web.AppRunner, port: int) -> None:
-    for tries_left in reversed(range(101 if port else 1)):
-        site = web.TCPSite(runner, "127.0.0.1", port)
+async def _bound(port: int) -> socket.socket:
+    """A listening socket. A port that was this server's a moment ago may still be the kernel's, so a busy one is tried again for a while."""
+    end = time.monotonic() + _BUSY_LIMIT
+    while True:
         try:
-            return await site.start()
+            return socket.create_server(("127.0.0.1", port))
         except OSError as error:
-            await site.stop()  # or the runner would count it among its own
-            if error.errno != errno.EADDRINUSE or not tries_left:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > end:
                 raise
-        # A port that was this server's a moment ago may still be the kernel's.
         await asyncio.sleep(0.05)
 
 
@@ -165,9 +168,9 @@ async def main(options: dict[str, Any]) -> None:
         _serve_socket(app, options)
     runner = web.AppRunner(app)
     await runner.setup()
-    await _listen(runner, options.get("port", 0))
-    [address] = runner.addresses
-    print(json.dumps({"port": address[1]}), flush=True)
+    listener = await _bound(options.get("port", 0))
+    await web.SockSite(runner, listener).start()
+    print(json.dumps({"port": listener.getsockname()[1]}), flush=True)
     # A test's server has nothing to save: it leaves at once, in the middle of whatever it was doing.
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, os._exit, 0)

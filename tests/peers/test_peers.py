@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import aiohttp
 import pytest
 import socketio
 
-from tests.peers import Kind, Peer, PeerFailed, StartPeer, run_client
+from tests.peers import START_LIMIT, Kind, Peer, PeerFailed, StartPeer, run_client
 
 TRANSPORTS = [["polling"], ["websocket"], ["polling", "websocket"]]
 
@@ -103,6 +105,42 @@ def test_a_peer_that_is_stopped_or_killed_is_gone(peer_server: StartPeer, kind: 
     assert not stopped.running
     assert not killed.running
     assert not frozen.running
+
+
+@pytest.mark.parametrize("kind", ["node", "python"])
+@pytest.mark.usefixtures("node_client")
+def test_a_peer_that_is_restarted_has_its_options_and_port_again(peer_server: StartPeer, kind: Kind) -> None:
+    peer = peer_server(kind, transports=["websocket"], burst=2)
+    url, script = peer.url, [["until", "number", 2], ["call", "transport"]]
+    for kill_first in (False, True):
+        if kill_first:
+            peer.kill()
+            assert not peer.running
+        peer.restart()
+        assert peer.running
+        assert peer.url == url
+        lines = run_client(url, script, transports=["websocket"])
+        assert ["ack", "websocket"] in lines
+        assert [line for line in lines if line[:2] == ["event", "number"]] == [["event", "number", 0], ["event", "number", 1]]
+    peer.stop()
+    with pytest.raises(AssertionError, match="was stopped"):
+        peer.restart()
+
+
+@pytest.mark.parametrize("kind", ["node", "python"])
+@pytest.mark.usefixtures("node_client")
+def test_a_busy_port_is_waited_for(peer_server: StartPeer, kind: Kind) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        with ThreadPoolExecutor() as pool:
+            starting = pool.submit(peer_server, kind, port=port)
+            # Nothing outside of the process says that it has found its port busy; a second is more than it needs to get there.
+            with pytest.raises(TimeoutError):
+                starting.result(1.0)
+            holder.close()
+            peer = starting.result(START_LIMIT)
+    assert peer.port == port
+    assert run_client(peer.url, [["call", "echo", 1]])[-2] == ["done"]
 
 
 def test_a_peer_that_cannot_start_says_why(peer_server: StartPeer) -> None:
