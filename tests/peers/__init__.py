@@ -3,21 +3,61 @@
 A test gets one from the fixtures in `tests/conftest.py` (`peer_server`, `any_peer`, `node_peer`, `python_peer`). ``server.cjs`` (Node, socket.io and
 engine.io) and ``server.py`` (python-socketio and python-engineio on aiohttp) behave the same, so that one test runs against both:
 
-======================  ==================================================================================================================
-on connection           `burst` events ``number i`` (option, default 0), then ``welcome {auth, transport}``
-``echo args…``          the event ``echo`` with the same arguments, and an acknowledgement with them if one is asked
-``flood n [pad]``       ``number i`` for i in 0..n-1 in one burst, each with a text of `pad` characters if that is not 0
-``stream n [pad]``      the same in slices of 50 with a turn of the event loop between them, so that both directions are in the air at once
-``count i``             counted; ``report`` acknowledges with ``{received, inOrder, last}`` and starts again (`inOrder`: exactly 0, 1, 2, …)
-``never``               no acknowledgement, ever
-``transport``           acknowledges with the name of the transport as the server sees it
-``askme args…``         the server calls ``question args…`` and sends what it got as ``answer`` (null after 5 seconds without one)
-``kick``                the server disconnects this namespace; ``kickall`` all of them, and then the engine; ``drop`` the engine alone
-namespace ``/admin``    lets in who has the auth ``{"token": "letmein"}``, else the error ``not authorized`` with data ``{"code": 7}``
-namespace ``/slow``     never answers the CONNECT (on Python that also stops everything else of the same connection)
-option ``port``         listens on that port (default: a free one) and waits five seconds for it if it is busy; see `Peer.restart`
-option ``engineOnly``   no Socket.IO: an Engine.IO server that sends `burst` messages ``number i``, echoes every message and closes on ``close!``
-======================  ==================================================================================================================
+=======================  ===========================================================================================================================
+on connection            `burst` events ``number i`` (in ``/`` only), then ``welcome {auth, transport}``; nothing of it if the state was recovered
+``echo args…``           the event ``echo`` with the same arguments, and an acknowledgement with them
+``flood n [pad]``        ``number i`` for i in 0..n-1 in one burst, each with a text of `pad` characters if that is not 0
+``stream n [pad]``       the same in slices of 50 with a turn of the event loop between them, so that both directions are in the air at once
+``count i``              counted; ``report`` acknowledges with ``{received, inOrder, last}`` and starts again (`inOrder`: exactly 0, 1, 2, …)
+``never``                no acknowledgement, ever
+``everyone name args…``  this event to everybody in the namespace
+``later ms name args…``  this event after so many milliseconds, acknowledged before that; if the state is recovered also to a client that was away
+``volatile name args…``  this event, on Node as a volatile one
+``askme args…``          the server calls ``question args…`` and sends what it got (null after 5 seconds without) as ``answer``, acknowledging with it
+``askbinary``            the same with ``question <01 02 03> {nested: [<ff>, {deep: <>}], text: "grüße"}``, where <…> are bytes
+``asktwo``               the same with ``question 1`` and ``question 2`` at once; what was answered to 1 comes first
+``ackstwice args…``      acknowledges twice with the arguments
+``ackunknown args…``     acknowledges 9999, which nobody asked for, with the arguments, and then itself with them
+``record i``             writes i as a line of JSON to the file of the option `log`, and then acknowledges with it (see `ackEvery`)
+``mute n``               the next n times ``record`` writes and does not acknowledge
+``kick``                 the server disconnects this namespace; ``kickall`` all of them, and then the engine; ``drop`` the engine alone
+=======================  ===========================================================================================================================
+
+These only acknowledge, with what the server knows. All events above do so with nothing if nothing else is said, except those that throw clients out.
+
+=======================  ===========================================================================================================================
+``transport``            the name of the transport as the server sees it
+``whoami``               ``{sid, recovered, rooms}``; ``join room`` enters a room
+``auth``                 the auth of this connection to the namespace
+``query``                ``{query, headers}`` of the request that began the session, names of headers in lower case
+``reasons key``          why connections with this ``key`` in their auth have ended, so far: a list, in this server's words
+``totals``               ``{connections, open, most, attempts, maxOpen}``: sessions ever seen, open now, open at most at once; and, by the ``key`` of
+                         the auth, how many connections to namespaces came and how many of them were open at most at once
+=======================  ===========================================================================================================================
+
+``reasons`` and ``totals`` are those of one process: a restarted one begins anew, and users of a shared one need keys of their own. Who went without
+a word over polling is open until the ping timeout.
+
+=======================  ===========================================================================================================================
+``/`` and ``/echo2``     let in everybody
+``/admin``               lets in who has the auth ``{"token": "letmein"}``, else the error ``not authorized`` with data ``{"code": 7}``
+``/refuse-string``       refuses everybody with the bare string ``no entry`` in place of an object
+``/slow``                never answers the CONNECT (on Python that also stops everything else of the same connection)
+=======================  ===========================================================================================================================
+
+These options are ours, or do not mean the same to both; the others are known to Node's server, and their nearest match to Python's.
+
+=======================  ===========================================================================================================================
+`port`                   where to listen, instead of a free port; a busy one is waited for, five seconds; see `Peer.restart`
+`parser`                 ``"msgpack"`` is socket.io-msgpack-parser on Node and ``serializer="msgpack"`` on Python
+`burst`                  how many numbers go to every new connection before anything else does, default 0
+`log`                    path of the file for ``record``; lines are added and are there at once, also if the server is killed in the next moment
+`ackEvery`               n: ``record`` acknowledges only every n-th time that it comes for the same i, since the process began
+`engineOnly`             no Socket.IO: an Engine.IO server that sends `burst` messages ``number i``, echoes every message and closes on ``close!``
+connectionStateRecovery  Node only; ``{}`` is enough. Every event of the server that is neither a question nor volatile then has one argument more
+                         at its end, the offset
+`alwaysConnect`          Python only: everybody is let in, and who should not have been is disconnected, with the refusal as data
+=======================  ===========================================================================================================================
 
 A peer leaves when its standard input ends, which happens at the latest when the test process is gone: no test can leave a server behind.
 Processes are plain `subprocess` ones and bound to no event loop, so a peer may outlive a test and be shared by many.
@@ -66,8 +106,13 @@ class Options(TypedDict, total=False):
     connectTimeout: int
     perMessageDeflate: bool | dict[str, Any]
     upgradeTimeout: int
+    connectionStateRecovery: dict[str, Any]
+    alwaysConnect: bool
+    parser: Literal["default", "msgpack"]
     engineOnly: bool
     burst: int
+    log: str
+    ackEvery: int
 
 
 class PeerFailed(Exception):
@@ -89,13 +134,18 @@ def missing(kind: Kind) -> str | None:
         return None  # python-socketio comes with the test extra
     if shutil.which("node") is None:
         return "Node is not installed"
-    if not (HERE / "node_modules" / "socket.io").is_dir() and in_ci() and shutil.which("npm") is not None:
+    if not _installed() and in_ci() and shutil.which("npm") is not None:
         done = subprocess.run(["npm", "ci"], cwd=HERE, capture_output=True, text=True, timeout=300, check=False)
         if done.returncode != 0:
             return f"`npm ci` failed in tests/peers: {done.stderr[-500:]}"
-    if not (HERE / "node_modules" / "socket.io").is_dir():
+    if not _installed():
         return "the Node packages are not installed: run `npm ci` in tests/peers"
     return None
+
+
+def _installed() -> bool:
+    wanted = json.loads((HERE / "package.json").read_bytes())["dependencies"]
+    return all((HERE / "node_modules" / name).is_dir() for name in wanted)
 
 
 def _command(kind: Kind) -> list[str]:

@@ -1,20 +1,22 @@
 /*
- * A real Node server for the tests: socket.io, or plain engine.io with `engineOnly`, on a free loopback port.
+ * A real Node server for the tests: socket.io, or plain engine.io with `engineOnly`, on a loopback port.
  *
  *   node server.cjs '{"pingInterval": 300, "transports": ["polling"]}'
  *
  * One line of JSON on standard output, {"port": N}, says that it listens. It leaves when standard input ends, so that it never outlives the test that
- * started it, whatever happens to that test, and on SIGTERM. Options go to the server under their own names; times are milliseconds. Two are ours:
- * `engineOnly`, and `burst`, how many "number" events go to every new socket before anything else does.
- *
- * What it does with events is the same as in server.py; the two are described once, in __init__.py.
+ * started it, whatever happens to that test, and on SIGTERM. Options go to the server under their own names; times are milliseconds. Some are ours
+ * (the first lines of the code); what it does with them and with events is the same as in server.py, and the two are described once, in __init__.py.
  */
 "use strict";
 
+const fs = require("node:fs");
 const http = require("node:http");
 
+const ACK = 3; // the packet type, of both parsers
+
 const options = JSON.parse(process.argv[2] ?? "{}");
-const { engineOnly = false, burst = 0, port = 0, ...serverOptions } = options;
+const { engineOnly = false, burst = 0, port = 0, parser = "default", log = null, ackEvery = 1, ...serverOptions } = options;
+if (parser === "msgpack") serverOptions.parser = require("socket.io-msgpack-parser");
 const httpServer = http.createServer((request, response) => {
   response.writeHead(404, { "Content-Type": "text/plain" });
   response.end("no such page\n");
@@ -47,46 +49,160 @@ function stream(socket, n, pad, from = 0) {
   if (from + 50 < n) setImmediate(stream, socket, n, pad, from + 50);
 }
 
-function serveSocket() {
-  const { Server } = require("socket.io");
-  const io = new Server(httpServer, serverOptions);
+// What this process has seen, some of it by the `key` that a client put into its auth. A new process knows nothing.
+const seen = { connections: 0, open: 0, most: 0, attempts: {}, maxOpen: {} };
+const openNow = {};
+const reasons = {};
 
-  io.on("connection", (socket) => {
-    let received = 0;
-    let inOrder = true;
-    let last = null;
+function engineOpened(conn) {
+  seen.connections += 1;
+  seen.open += 1;
+  seen.most = Math.max(seen.most, seen.open);
+  conn.once("close", () => (seen.open -= 1));
+}
 
+function joined(key) {
+  seen.attempts[key] = (seen.attempts[key] ?? 0) + 1;
+  openNow[key] = (openNow[key] ?? 0) + 1;
+  seen.maxOpen[key] = Math.max(seen.maxOpen[key] ?? 0, openNow[key]);
+}
+
+function left(key, reason) {
+  openNow[key] -= 1;
+  (reasons[key] ??= []).push(reason);
+}
+
+// Lines are written at once, so that what was acknowledged is in the file even if this process is killed in the next moment.
+const logFile = log === null ? null : fs.openSync(log, "a");
+const tries = new Map();
+let muted = 0;
+
+function recorded(i) {
+  if (logFile !== null) fs.writeSync(logFile, `${JSON.stringify(i)}\n`);
+  tries.set(i, (tries.get(i) ?? 0) + 1);
+  if (muted > 0) {
+    muted -= 1;
+    return SILENT;
+  }
+  return tries.get(i) % ackEvery === 0 ? [i] : SILENT;
+}
+
+// What the client answered, or null after five seconds.
+function ask(socket, ...args) {
+  return new Promise((resolve) => {
+    socket.timeout(5000).emit("question", ...args, (error, ...answer) => resolve(error ? [null] : answer));
+  });
+}
+
+async function answered(socket, answers) {
+  const args = (await Promise.all(answers)).flat();
+  socket.emit("answer", ...args);
+  return args;
+}
+
+function acknowledge(socket, id, args) {
+  socket.packet({ type: ACK, id, data: [...args] });
+}
+
+const SILENT = Symbol("no acknowledgement");
+
+// By event, from its arguments to those of the acknowledgement (none if nothing is returned), or to a promise of them.
+function handlers(socket) {
+  let counts = { received: 0, inOrder: true, last: null };
+  return {
+    echo: (args) => {
+      socket.emit("echo", ...args);
+      return args;
+    },
+    flood: ([n, pad = 0]) => flood(socket, n, pad),
+    stream: ([n, pad = 0]) => stream(socket, n, pad),
+    count: ([i]) => {
+      const { received, inOrder, last } = counts;
+      counts = { received: received + 1, inOrder: inOrder && i === (last === null ? 0 : last + 1), last: i };
+    },
+    report: () => {
+      const report = counts;
+      counts = { received: 0, inOrder: true, last: null };
+      return [report];
+    },
+    never: () => SILENT,
+    transport: () => [socket.conn.transport.name],
+
+    everyone: ([name, ...args]) => void socket.nsp.emit(name, ...args),
+    later: ([ms, name, ...args]) => void setTimeout(() => socket.emit(name, ...args), ms),
+    volatile: ([name, ...args]) => void socket.volatile.emit(name, ...args),
+
+    askme: (args) => answered(socket, [ask(socket, ...args)]),
+    askbinary: () => answered(socket, [ask(socket, Buffer.of(1, 2, 3), { nested: [Buffer.of(255), { deep: Buffer.of() }], text: "grüße" })]),
+    asktwo: () => answered(socket, [ask(socket, 1), ask(socket, 2)]),
+
+    ackstwice: (args, ack) => {
+      if (ack !== null) acknowledge(socket, ack.id, args);
+      return args;
+    },
+    ackunknown: (args) => {
+      acknowledge(socket, 9999, args);
+      return args;
+    },
+
+    record: ([i]) => recorded(i),
+    mute: ([n]) => void (muted = n),
+
+    whoami: () => [{ sid: socket.id, recovered: socket.recovered, rooms: [...socket.rooms] }],
+    join: ([room]) => void socket.join(room),
+    auth: () => [socket.handshake.auth],
+    query: () => [{ query: socket.handshake.query, headers: socket.handshake.headers }],
+    reasons: ([key]) => [reasons[key] ?? []],
+    totals: () => [seen],
+
+    kick: () => {
+      socket.disconnect();
+      return SILENT;
+    },
+    kickall: () => {
+      socket.disconnect(true);
+      return SILENT;
+    },
+    drop: () => {
+      socket.conn.close();
+      return SILENT;
+    },
+  };
+}
+
+function converse(socket, burst = 0) {
+  const { key } = socket.handshake.auth;
+  if (key !== undefined) {
+    joined(key);
+    socket.once("disconnect", (reason) => left(key, reason));
+  }
+  if (!socket.recovered) {
     flood(socket, burst, 0);
     socket.emit("welcome", { auth: socket.handshake.auth, transport: socket.conn.transport.name });
-
-    socket.on("echo", (...args) => {
+  }
+  for (const [name, handle] of Object.entries(handlers(socket))) {
+    socket.on(name, (...args) => {
       const ack = typeof args[args.length - 1] === "function" ? args.pop() : null;
-      socket.emit("echo", ...args);
-      if (ack !== null) ack(...args);
+      const reply = (answer) => ack !== null && answer !== SILENT && ack(...(answer ?? []));
+      const answer = handle(args, ack);
+      if (answer instanceof Promise) answer.then(reply);
+      else reply(answer);
     });
-    socket.on("flood", (n, pad = 0) => flood(socket, n, pad));
-    socket.on("stream", (n, pad = 0) => stream(socket, n, pad));
-    socket.on("count", (i) => {
-      inOrder = inOrder && i === (last === null ? 0 : last + 1);
-      last = i;
-      received += 1;
-    });
-    socket.on("report", (ack) => {
-      ack({ received, inOrder, last });
-      received = 0;
-      inOrder = true;
-      last = null;
-    });
-    socket.on("never", () => {});
-    socket.on("transport", (ack) => ack(socket.conn.transport.name));
-    socket.on("askme", (...args) => {
-      socket.timeout(5000).emit("question", ...args, (error, answer) => socket.emit("answer", error ? null : answer));
-    });
-    socket.on("kick", () => socket.disconnect());
-    socket.on("kickall", () => socket.disconnect(true));
-    socket.on("drop", () => socket.conn.close());
-  });
+  }
+}
 
+function serveSocket() {
+  const { Server, Socket } = require("socket.io");
+  // The one thing that an event's handler is not told: the id of its acknowledgement.
+  const { ack } = Socket.prototype;
+  Socket.prototype.ack = function (id) {
+    return Object.assign(ack.call(this, id), { id });
+  };
+
+  const io = new Server(httpServer, serverOptions);
+  io.engine.on("connection", engineOpened);
+  io.on("connection", (socket) => converse(socket, burst));
+  io.of("/echo2").on("connection", (socket) => converse(socket));
   io.of("/admin")
     .use((socket, next) => {
       setImmediate(() => {
@@ -96,16 +212,8 @@ function serveSocket() {
         next(error);
       });
     })
-    .on("connection", (socket) => {
-      socket.emit("welcome", { auth: socket.handshake.auth, transport: socket.conn.transport.name });
-      socket.on("echo", (...args) => {
-        const ack = typeof args[args.length - 1] === "function" ? args.pop() : null;
-        socket.emit("echo", ...args);
-        if (ack !== null) ack(...args);
-      });
-      socket.on("kick", () => socket.disconnect());
-    });
-
+    .on("connection", (socket) => converse(socket));
+  io.of("/refuse-string").use((socket) => socket._error("no entry"));
   io.of("/slow").use(() => {});
 }
 
