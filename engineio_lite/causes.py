@@ -97,9 +97,12 @@ class Cause(StrEnum):
     BAD_PLACEHOLDER = "bad-placeholder"
     TEXT_WHILE_RECONSTRUCTING = "text-while-reconstructing"
     UNEXPECTED_BINARY = "unexpected-binary"
+    UNEXPECTED_TEXT = "unexpected-text"
+    BAD_MSGPACK = "bad-msgpack"
 
     # --- Socket.IO.
     NAMESPACE_REFUSED = "namespace-refused"
+    AUTH_FAILED = "auth-failed"
     SOCKETIO_V2 = "socketio-v2"
     TOO_MANY_EARLY_EVENTS = "too-many-early-events"
 
@@ -114,6 +117,11 @@ class Cause(StrEnum):
     PAYLOAD_TOO_LARGE = "payload-too-large"
     SEND_BUFFER_FULL = "send-buffer-full"
     TOO_MANY_CALLS = "too-many-calls"
+    ACK_NOT_AWAITED = "ack-not-awaited"
+    DROPPED = "dropped"
+    DRAIN_TIMEOUT = "drain-timeout"
+    WAIT_TIMEOUT = "wait-timeout"
+    PAYLOAD_MISMATCH = "payload-mismatch"
     RECEIVE_BUFFER_FULL = "receive-buffer-full"
     CLOSED = "closed"
 
@@ -158,9 +166,15 @@ FIXES: Mapping[Cause, str] = MappingProxyType(
         Cause.WEBSOCKET_REFUSED: "let the proxy pass WebSocket upgrades, or use transports=('polling',)",
         Cause.WEBSOCKET_PROTOCOL_ERROR: "the server probably refuses this protocol version after accepting the WebSocket",
         Cause.NAMESPACE_REFUSED: "check the namespace's name and the auth payload; the transport is healthy",
+        Cause.AUTH_FAILED: "see the exception that auth raised, which is this error's cause",
+        Cause.ACK_NOT_AWAITED: "answer an event that has an ack_id once, on the connection on which it came",
+        Cause.DRAIN_TIMEOUT: "give more time, or see why the server does not take what waits",
+        Cause.PAYLOAD_MISMATCH: "correct the model, or read the event's arguments as they are",
         Cause.SOCKETIO_V2: "this is a Socket.IO 2 server: upgrade it to version 3 or later",
         Cause.TOO_MANY_ATTACHMENTS: "raise limits.max_attachments if the number is expected",
         Cause.UNEXPECTED_BINARY: "the server may use the msgpack parser",
+        Cause.UNEXPECTED_TEXT: "the server may use the default parser",
+        Cause.BAD_MSGPACK: "the server may use another parser",
         Cause.NOT_OPEN: "send between Opened and Closed only",
         Cause.NAMESPACE_NOT_CONNECTED: "join the namespace first and wait for its answer",
         Cause.SEPARATOR_IN_TEXT: "text with U+001E cannot travel by polling: escape it (JSON does), or use transports=('websocket',)",

@@ -52,4 +52,11 @@ class CloseTransport(msgspec.Struct, frozen=True):
     socket: int = 0
 
 
+class StartOver(msgspec.Struct, frozen=True):
+    """This connection is over and another one will follow: requests and sockets are numbered from 1 again, and share nothing with the old ones.
+
+    Only a `SocketIOLink` asks for it.
+    """
+
+
 Command: TypeAlias = Poll | Post | OpenWebSocket | SendFrame | CloseTransport

@@ -14,6 +14,7 @@
     |-- TimedOut                      a stage took longer than its limit
     |   |-- PingTimeout               no ping within the interval plus the timeout that the server announced
     |   `-- AckTimeout                no acknowledgement of one call in time
+    |-- PayloadMismatch               an event's arguments do not fit the application's model (`event`, `model`)
     `-- ConnectionClosed              the connection is closed; raised by what needed it open (`reason`)
 
 Two families, as in h11: *local* errors say that the caller did something illegal and are raised before anything changes; *remote* errors are never
@@ -227,6 +228,16 @@ class AckTimeout(TimedOut):
         super().__init__(f"no acknowledgement of event {elide(name)} within {timeout:.3g} s", cause=Cause.ACK_TIMEOUT, stage="namespace")
         self.name = name
         self.timeout = timeout
+
+
+class PayloadMismatch(EngineIOError):
+    """The arguments of an event do not fit the model that the application has for it: `event` and `model` by name, `problem` in one sentence."""
+
+    def __init__(self, event: str, model: str, problem: str, excerpt: str) -> None:
+        super().__init__(f"event {elide(event)} does not fit {model}: {problem}; it came with {excerpt}", cause=Cause.PAYLOAD_MISMATCH)
+        self.event = event
+        self.model = model
+        self.problem = problem
 
 
 class ConnectionClosed(EngineIOError):

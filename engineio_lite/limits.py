@@ -48,6 +48,15 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_pending_calls: int = 10_000
     """Events that wait for their acknowledgement, over all namespaces."""
 
+    max_unanswered: int = 10_000
+    """Events of one namespace that ask for an acknowledgement and have none yet; beyond it the oldest can no longer be answered."""
+
+    max_offline_events: int = 10_000
+    """Events of one namespace that wait for a connection, and as many that are repeated; all of them together are bound by `max_buffered` too."""
+
+    max_concurrent_handlers: int = 100
+    """Handlers registered as concurrent that run at the same time; the next event waits until one is done."""
+
     max_namespaces: int = 100
     """Namespaces joined on one connection."""
 

@@ -1,7 +1,8 @@
-"""READ FIRST: the three machines, as tables.
+"""READ FIRST: the four machines, as tables.
 
 An Engine.IO session looks like one protocol but is really two small machines that run beside each other, with a third one per Socket.IO namespace
-on top. Written as one machine their states would multiply; written as three, each fits on a screen and the coupling is a handful of joint rules.
+on top, and a fourth above them all where a conversation outlives its connections. Written as one machine their states would multiply; written as
+four, each fits on a screen and the coupling is a handful of joint rules.
 
 **The session** (`SESSION`) is the conversation as the application sees it. It is opened by the server's ``open`` packet, kept alive by the
 server's pings (version 4 turned the heartbeat round: the *server* sends ``2`` and the client answers ``3``), and ended by a ``1`` from either
@@ -24,11 +25,15 @@ side, by the loss of the transport, or by silence. It does not know over which t
 
 **The namespace** (`NAMESPACE`), one per Socket.IO namespace: asked for (``0``), granted (``0``) or refused (``4``), left (``1``) by either side.
 
+**The link** (`LINK`), one per Socket.IO client: connections are used once, so a client that reconnects goes from one to the next. It waits between
+them, and makes the next one only when the last one is closed: there are never two.
+
 Joint rules, the only places where one machine moves another:
 
 - The session leaving `OPEN` abandons an upgrade that is not done (input `ABANDON`), and closes every channel.
 - The session reaching `CLOSED` disconnects every namespace (input `ENGINE_CLOSED`).
 - A session that began on a WebSocket keeps its upgrade at `NONE`.
+- The session reaching `CLOSED` moves the link: to `WAITING` if the policy wants another try (input `LOST`), else to `CLOSED` (input `END`).
 
 Two rules for this file: every transition of the library is in one of these tables, and an input that is missing for a state is illegal there: if
 it came from the peer the connection ends with a `RemoteProtocolError`, if it came from the caller a `LocalProtocolError` is raised and nothing
@@ -257,5 +262,49 @@ NAMESPACE: Mapping[tuple[NamespaceState, NamespaceInput], NamespaceState] = Mapp
         (NamespaceState.CONNECTED, NamespaceInput.EMIT): NamespaceState.CONNECTED,
         (NamespaceState.CONNECTED, NamespaceInput.DISCONNECT): NamespaceState.DISCONNECTED,
         (NamespaceState.CONNECTED, NamespaceInput.ENGINE_CLOSED): NamespaceState.DISCONNECTED,
+    }
+)
+
+# ------------------------------------------------------------------------------------------------------------------------------------ the link
+
+
+class LinkState(StrEnum):
+    """Where a client stands between one connection and the next."""
+
+    IDLE = "idle"
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    WAITING = "waiting"
+    CLOSED = "closed"
+
+
+class LinkInput(StrEnum):
+    """What can happen to a link."""
+
+    CONNECT = "connect"
+    JOINED = "joined"
+    LOST = "lost"
+    RETRY = "retry"
+    END = "end"
+
+
+LINK: Mapping[tuple[LinkState, LinkInput], LinkState] = MappingProxyType(
+    {
+        (LinkState.IDLE, LinkInput.CONNECT): LinkState.CONNECTING,
+        (LinkState.IDLE, LinkInput.END): LinkState.CLOSED,
+        #
+        (LinkState.CONNECTING, LinkInput.JOINED): LinkState.CONNECTED,
+        (LinkState.CONNECTING, LinkInput.LOST): LinkState.WAITING,
+        (LinkState.CONNECTING, LinkInput.END): LinkState.CLOSED,
+        #
+        # A namespace that is joined later moves nothing.
+        (LinkState.CONNECTED, LinkInput.JOINED): LinkState.CONNECTED,
+        (LinkState.CONNECTED, LinkInput.LOST): LinkState.WAITING,
+        (LinkState.CONNECTED, LinkInput.END): LinkState.CLOSED,
+        #
+        (LinkState.WAITING, LinkInput.RETRY): LinkState.CONNECTING,
+        (LinkState.WAITING, LinkInput.END): LinkState.CLOSED,
+        #
+        (LinkState.CLOSED, LinkInput.END): LinkState.CLOSED,
     }
 )

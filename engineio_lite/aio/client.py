@@ -17,9 +17,10 @@ from typing import Any, Generic, TypeVar
 import aiohttp
 import msgspec
 
-from engineio_lite.aio.driver import Driver, Machine, Sink
-from engineio_lite.aio.network import Network
+from engineio_lite.aio.driver import Driver, Machine
+from engineio_lite.aio.network import Network, new_jar
 from engineio_lite.aio.stream import Stream
+from engineio_lite.aio.wire import Sink
 from engineio_lite.capture.recorder import RecordedConnection, Recorder
 from engineio_lite.causes import Cause
 from engineio_lite.connection import EngineIOConnection
@@ -60,9 +61,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         )
         return RecordedConnection(connection, self.recorder) if self.recorder is not None else connection
 
-    def network(self) -> Network:
-        """A fresh network."""
-        return Network(
+    def networks(self) -> Callable[[], Network]:
+        """What makes a fresh network for each connection; the cookies that a server sets go from one to the next, as in a browser."""
+        jar = new_jar()
+        return lambda: Network(
             limits=self.limits,
             timeouts=self.timeouts,
             headers=self.headers,
@@ -71,15 +73,15 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             ssl=self.ssl,
             trust_env=self.trust_env,
             session=self.session,
+            jar=jar,
         )
 
 
 class Client(Generic[Item]):
-    """One connection and what it takes to run it; the base of `EngineIOClient` and `SocketIOClient`."""
+    """One machine and what it takes to run it; the base of `EngineIOClient` and `SocketIOClient`."""
 
-    def __init__(self, machine: Machine, engine: Engine, options: Options) -> None:
+    def __init__(self, machine: Machine, options: Options) -> None:
         self._machine = machine
-        self._engine = engine
         self._options = options
         self._stream: Stream[Item] = Stream(options.limits.max_queued_events)
         self._loop = asyncio.get_running_loop()
@@ -87,19 +89,19 @@ class Client(Generic[Item]):
         self._upgrade_over: asyncio.Future[None] = self._loop.create_future()
         self._closed: asyncio.Future[Closed] = self._loop.create_future()
         self._upgrade_error: EngineIOError | None = None
-        self._driver = Driver(machine, options.network(), Sink(self._deliver, self._is_full, self._wait_room))
+        self._driver = Driver(machine, options.networks(), Sink(self._deliver, self._is_full, self._wait_room))
 
     # ------------------------------------------------------------------------------------------------------------------------- what is known
 
     @property
     def transport(self) -> Transport | None:
-        """How packets travel now."""
-        return self._engine.transport
+        """How packets travel now; None while there is no session."""
+        return self._machine.transport
 
     @property
     def handshake(self) -> Handshake | None:
-        """The server's open packet; its `sid` is a secret."""
-        return self._engine.handshake
+        """The server's open packet, None while there is no session; its `sid` is a secret."""
+        return self._machine.handshake
 
     @property
     def closed(self) -> Closed | None:
@@ -118,7 +120,7 @@ class Client(Generic[Item]):
         return self.transport is Transport.WEBSOCKET
 
     def _upgrade_pending(self) -> bool:
-        handshake = self._engine.handshake
+        handshake = self._machine.handshake
         wanted = Transport.WEBSOCKET in self._options.transports and handshake is not None and Transport.WEBSOCKET in handshake.upgrades
         return wanted and self.transport is not Transport.WEBSOCKET and not self._upgrade_over.done()
 
@@ -247,14 +249,14 @@ ClientType = TypeVar("ClientType", bound=Client[Any])
 class Opening(Generic[ClientType]):
     """A connection to be opened: ``async with`` it, or ``await`` it and close the client yourself."""
 
-    def __init__(self, make: Callable[[], ClientType], first: Callable[[], Sequence[Any]] = tuple) -> None:
+    def __init__(self, make: Callable[[], ClientType], first: Callable[[ClientType], Sequence[Any]] = lambda _: ()) -> None:
         self._make = make
         self._first = first
         self._client: ClientType | None = None
 
     async def _open(self) -> ClientType:
         client = self._make()
-        await client._open(*self._first())
+        await client._open(*self._first(client))
         return client
 
     def __await__(self) -> Generator[Any, None, ClientType]:

@@ -1,13 +1,13 @@
 """The loop between the door and the network.
 
-A driver has no opinion: it passes in what happened, does what comes out, and calls in when the deadline is reached. It drives an Engine.IO or a
-Socket.IO connection alike, since both have the same door; what the application sees is handed to a `sink`.
+A driver has no opinion: it passes in what happened, does what comes out, and calls in when the deadline is reached. It drives an Engine.IO
+connection or a Socket.IO client alike, since both have the same door; what the application sees is handed to a `sink`. Commands are carried out in
+the order in which they came, by the wire of the connection that is there (see `wire.py`); when the machine starts over, another wire takes its
+place, and what the old one still has to tell is not listened to.
 
-Order and back-pressure. Commands are carried out in the order in which they came; frames for a WebSocket go through one queue, written by whoever
-caused them under a lock, so that `send` returns when its frames are in the transport's buffer and a full buffer slows the sender down. On the way
-in, the driver asks the sink for room before it reads the next frame or sends the next GET, so a slow application makes the server feel it. A
-consumer that stops for longer than the server's ping interval and timeout loses the connection, as the pings behind the unread messages go
-unanswered; no client can do better on one ordered stream.
+Back-pressure. A slow application makes the server feel it, because the wire reads no further while the sink is full. A consumer that stops for
+longer than the server's ping interval and timeout loses the connection, as the pings behind the unread messages go unanswered; no client can do
+better on one ordered stream.
 
 Ending. Every task belongs to the driver, and `shut_down` ends them all and closes the network, bounded and whatever happens to the caller meanwhile.
 """
@@ -15,20 +15,17 @@ Ending. Every task belongs to the driver, and `shut_down` ends them all and clos
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, ClassVar, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
-import aiohttp
-from aiohttp import WSMsgType
-
-from engineio_lite.aio.errors import explain_exception
-from engineio_lite.aio.network import Network, cut, hang_up, websocket_ended
+from engineio_lite.aio.network import Network
+from engineio_lite.aio.wire import Reports, Sink, Wire, to_its_end
 from engineio_lite.causes import Cause
-from engineio_lite.commands import CloseTransport, OpenWebSocket, Poll, Post, SendFrame
+from engineio_lite.commands import StartOver
 from engineio_lite.events import Closed, MessageReceived
 from engineio_lite.exceptions import EngineIOError
-from engineio_lite.inputs import FrameReceived, TimePassed, WebSocketFailed, WebSocketOpened, WebSocketRefused
+from engineio_lite.handshake import Handshake
+from engineio_lite.inputs import TimePassed
 from engineio_lite.socketio.events import EventReceived
 from engineio_lite.state import CloseReason, SessionState, Transport
 
@@ -45,58 +42,53 @@ TIMER_SLACK = 0.001
 
 
 class Machine(Protocol):
-    """A door: what `EngineIOConnection` and `SocketIOConnection` have in common."""
+    """A door: what `EngineIOConnection`, `SocketIOConnection` and `SocketIOLink` have in common."""
 
     @property
     def state(self) -> SessionState: ...
+    @property
+    def transport(self) -> Transport | None: ...
+    @property
+    def handshake(self) -> Handshake | None: ...
     @property
     def deadline(self) -> float: ...
     @property
     def buffered(self) -> int: ...
     @property
     def buffered_packets(self) -> int: ...
+    @property
+    def accepted(self) -> int: ...
+    @property
+    def confirmed(self) -> int: ...
+    @property
+    def writable(self) -> bool: ...
 
     def process(self, input: Any, now: float) -> list[Any]: ...
 
 
-class Sink(NamedTuple):
-    """Where the events go."""
-
-    deliver: Callable[[Any], None]
-    """Takes one event; called in order."""
-
-    is_full: Callable[[], bool]
-    """Says whether `wait_room` would wait."""
-
-    wait_room: Callable[[], Awaitable[None]]
-    """Returns when more may be read."""
-
-
 class Driver:
-    """Drives one connection over one network."""
+    """Drives one machine over the networks that `make_network` returns, one for each connection."""
 
-    def __init__(self, machine: Machine, network: Network, sink: Sink) -> None:
+    def __init__(self, machine: Machine, make_network: Callable[[], Network], sink: Sink) -> None:
         self._machine = machine
-        self._network = network
+        self._make_network = make_network
         self._sink = sink
         self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._polling_tasks: set[asyncio.Task[None]] = set()
-        self._socket_tasks: dict[int, asyncio.Task[None]] = {}
-        self._sockets: dict[int, aiohttp.ClientWebSocketResponse] = {}
-        self._unfinished: set[aiohttp.ClientWebSocketResponse] = set()
+        self._reports = Reports(self._report, self._fault)
+        self._wire = Wire(make_network(), sink, self._reports)
+        self._retired: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._outgoing: deque[SendFrame | CloseTransport] = deque()
-        self._write_lock = asyncio.Lock()
-        self._writable: asyncio.Future[None] | None = None
-        self._shutdown: asyncio.Task[None] | None = None
+        self._watchers: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
+        self.on_progress: Callable[[], None] | None = None
+        """Called after everything that was processed, but for events that came alone."""
+        self._is_down = False
 
     # ------------------------------------------------------------------------------------------------------------------------------ in and out
 
     def process(self, input: Any) -> None:
         """Pass one input through the door and do what comes out, except for writing frames: await `flush` for that.
 
-        Raises `LocalProtocolError` if the connection refuses it; then nothing happened.
+        Raises `LocalProtocolError` if the machine refuses it; then nothing happened.
         """
         outputs = self._machine.process(input, self._loop.time())
         if len(outputs) == 1 and type(outputs[0]) in _EVENTS_ALONE:
@@ -104,45 +96,70 @@ class Driver:
             self._sink.deliver(outputs[0])
             return
         for output in outputs:
-            command = self._COMMANDS.get(type(output))
-            if command is not None:
-                command(self, output)
+            if self._wire.perform(output):
+                continue
+            if type(output) is StartOver:
+                self._start_over()
             else:
                 self._sink.deliver(output)
         self._rearm()
-        if self._writable is not None and not self.holding_back and not self._writable.done():
-            self._writable.set_result(None)
+        if self.on_progress is not None:
+            self.on_progress()
+        if self._watchers:
+            self._look()
+
+    def _report(self, wire: Wire, input: Any) -> None:
+        if wire is self._wire:
+            self.process(input)
+
+    def _start_over(self) -> None:
+        task = self._loop.create_task(self._wire.shut_down())
+        self._retired.add(task)
+        task.add_done_callback(self._retired.discard)
+        self._wire = Wire(self._make_network(), self._sink, self._reports)
 
     async def flush(self) -> None:
         """Write the frames that wait, until all are in the transport's buffer. Safe to cancel: a frame is written whole or not at all."""
-        if not self._outgoing:
-            return
-        async with self._write_lock:
-            try:
-                while self._outgoing:
-                    await self._write(self._outgoing.popleft())
-            finally:
-                if self._outgoing:
-                    self._spawn(self.flush())  # cancelled while others' frames wait behind ours
-
-    async def wait_writable(self) -> None:
-        """Return when the connection takes more without growing its buffer past the high-water mark, or is closed. Safe to cancel."""
-        while self.holding_back:
-            if self._writable is None or self._writable.done():
-                self._writable = self._loop.create_future()
-            # Shielded, because others may wait for the same future.
-            await asyncio.shield(self._writable)
+        await self._wire.flush()
 
     @property
     def unwritten(self) -> bool:
         """Whether frames wait to be written."""
-        return bool(self._outgoing)
+        return self._wire.unwritten
+
+    @property
+    def writable(self) -> bool:
+        """Whether what is sent now leaves now."""
+        return self._machine.writable and not self._wire.writing
 
     @property
     def holding_back(self) -> bool:
         """Whether `wait_writable` would wait."""
         machine = self._machine
         return machine.buffered_packets > HIGH_WATER_PACKETS or machine.buffered > HIGH_WATER_BYTES
+
+    async def wait_writable(self) -> None:
+        """Return when the connection takes more without growing its buffer past the high-water mark, or is closed. Safe to cancel."""
+        await self.wait_until(lambda: not self.holding_back)
+
+    async def wait_until(self, holds: Callable[[], bool]) -> None:
+        """Return once `holds` does, which is looked at whenever something was processed, or the driver is shut down. Safe to cancel."""
+        while not self._is_down and not holds():
+            seen = self._loop.create_future()
+            entry = (holds, seen)
+            self._watchers.append(entry)
+            try:
+                await seen
+            finally:
+                if entry in self._watchers:
+                    self._watchers.remove(entry)
+
+    def _look(self) -> None:
+        for entry in list(self._watchers):
+            holds, seen = entry
+            if holds() and not seen.done():
+                self._watchers.remove(entry)
+                seen.set_result(None)
 
     def _rearm(self) -> None:
         """Set the timer unless it is set to go off early enough: going off too early costs one look, moving it for every call costs more."""
@@ -152,160 +169,39 @@ class Driver:
                 return
             self._timer.cancel()
             self._timer = None
-        if deadline != float("inf"):
+        if deadline != float("inf") and not self._is_down:
             self._timer = self._loop.call_at(deadline, self._time_passed)
 
     def _time_passed(self) -> None:
         self._timer = None
         if self._machine.deadline <= self._loop.time() + TIMER_SLACK:
             self.process(TimePassed())
-            if self._outgoing:
-                self._spawn(self.flush())
+            if self._wire.unwritten:
+                self._wire.flush_soon()
         else:
             self._rearm()
 
-    # -------------------------------------------------------------------------------------------------------------------------------- commands
+    def _fault(self, error: BaseException, task: asyncio.Task[None]) -> None:
+        # Every failure of the network has become an input, so this is a fault of the library: say so loudly, and let nobody wait for ever.
+        self._loop.call_exception_handler({"message": "engineio_lite: a driver task failed", "exception": error, "task": task})
+        fault = EngineIOError(f"{type(error).__name__}: {error}", cause=Cause.INTERNAL_ERROR)
+        fault.__cause__ = error
+        self._sink.deliver(Closed(CloseReason.TRANSPORT_ERROR, fault))
 
-    def _request(self, command: Poll | Post) -> None:
-        self._polling_tasks.add(self._spawn(self._do_request(command)))
-
-    async def _do_request(self, command: Poll | Post) -> None:
-        if isinstance(command, Poll) and self._sink.is_full():
-            await self._sink.wait_room()
-        self.process(await self._network.request(command))
-        await self.flush()
-
-    def _open_websocket(self, command: OpenWebSocket) -> None:
-        self._socket_tasks[command.socket] = self._spawn(self._do_websocket(command))
-
-    async def _do_websocket(self, command: OpenWebSocket) -> None:
-        socket = await self._network.open_websocket(command)
-        if isinstance(socket, WebSocketRefused | WebSocketFailed):
-            self.process(socket)
-            await self.flush()
-            return
-        self._sockets[command.socket] = socket
-        self._unfinished.add(socket)
-        try:
-            self.process(WebSocketOpened(command.socket))
-            await self.flush()
-            await self._read(command.socket, socket)
-        finally:
-            self._sockets.pop(command.socket, None)
-            if not socket.closed:
-                # The peer's end, or ours by being cancelled: an orderly leave of our own is made by `_close_socket`.
-                await hang_up(socket)
-            self._unfinished.discard(socket)
-
-    async def _read(self, number: int, socket: aiohttp.ClientWebSocketResponse) -> None:
-        receive, process, sink = socket.receive, self.process, self._sink
-        text, binary = WSMsgType.TEXT, WSMsgType.BINARY
-        while True:
-            message = await receive()
-            if message.type is text or message.type is binary:
-                process(FrameReceived(number, message.data))
-            else:
-                if number in self._sockets:  # else the end is our own doing, and no news
-                    process(websocket_ended(number, socket, message))
-                    await self.flush()
-                return
-            if self._outgoing:
-                await self.flush()
-            if sink.is_full():
-                await sink.wait_room()
-
-    def _queue(self, command: SendFrame) -> None:
-        self._outgoing.append(command)
-
-    def _close_transport(self, command: CloseTransport) -> None:
-        if command.transport is Transport.POLLING:
-            current = asyncio.current_task()
-            for task in self._polling_tasks:
-                if task is not current:
-                    task.cancel()
-        elif command.socket in self._sockets:
-            self._outgoing.append(command)  # after the frames before it
-        elif (connecting := self._socket_tasks.get(command.socket)) is not None:
-            connecting.cancel()
-
-    async def _write(self, command: SendFrame | CloseTransport) -> None:
-        socket = self._sockets.get(command.socket)
-        if socket is None:
-            return  # gone meanwhile; its reader has said so, or will
-        if isinstance(command, CloseTransport):
-            # In a task of its own: the closing handshake waits for the peer, and whoever writes here may be the reader that must see its answer.
-            self._sockets.pop(command.socket)
-            self._spawn(self._close_socket(socket))
-            return
-        try:
-            if isinstance(command.data, str):
-                await socket.send_str(command.data)
-            else:
-                await socket.send_bytes(command.data)
-        except (aiohttp.ClientError, OSError) as error:
-            if command.socket in self._sockets:
-                self.process(WebSocketFailed(command.socket, *explain_exception(error)))
-
-    async def _close_socket(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        await socket.close()
-
-    _COMMANDS: ClassVar[dict[type, Callable[[Driver, Any], None]]] = {
-        SendFrame: _queue,
-        Poll: _request,
-        Post: _request,
-        OpenWebSocket: _open_websocket,
-        CloseTransport: _close_transport,
-    }
-
-    # ------------------------------------------------------------------------------------------------------------------------------------ tasks
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._task_done)
-        return task
-
-    def _task_done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._polling_tasks.discard(task)
-        for number, reader in list(self._socket_tasks.items()):
-            if reader is task:
-                del self._socket_tasks[number]
-        if not task.cancelled() and (error := task.exception()) is not None:
-            # Every failure of the network has become an input, so this is a fault of the library: say so loudly, and let nobody wait for ever.
-            self._loop.call_exception_handler({"message": "engineio_lite: a driver task failed", "exception": error, "task": task})
-            for waiting in list(self._tasks):
-                waiting.cancel()
-            fault = EngineIOError(f"{type(error).__name__}: {error}", cause=Cause.INTERNAL_ERROR)
-            fault.__cause__ = error
-            self._sink.deliver(Closed(CloseReason.TRANSPORT_ERROR, fault))
-
-    async def shut_down(self) -> None:
-        """End every task and close the network; runs to its end even if the caller is cancelled, and waits for no peer."""
-        if self._shutdown is None:
-            self._shutdown = self._loop.create_task(self._do_shut_down())
-        cancelled: asyncio.CancelledError | None = None
-        while not self._shutdown.done():
-            try:
-                await asyncio.shield(self._shutdown)
-            except asyncio.CancelledError as error:
-                cancelled = error
-        if cancelled is not None:
-            raise cancelled
-
-    async def _do_shut_down(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        for socket in self._unfinished:
-            cut(socket)
-        self._outgoing.clear()
-        while self._tasks:  # one that is cancelled may start another, to write what waited behind it
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.wait(list(self._tasks))
-        await self._network.close()
+    # ----------------------------------------------------------------------------------------------------------------------------------- ending
 
     async def wait_quiet(self) -> None:
         """Return when no task is left, that is, when every closing handshake is made. Safe to cancel."""
-        while self._tasks:
-            await asyncio.wait(list(self._tasks))
+        await self._wire.wait_quiet()
+
+    async def shut_down(self) -> None:
+        """End every task and close the network; runs to its end even if the caller is cancelled, and waits for no peer."""
+        self._is_down = True
+        if self._timer is not None:
+            self._timer.cancel()
+        try:
+            await to_its_end([self._loop.create_task(self._wire.shut_down()), *self._retired])
+        finally:
+            for _, seen in self._watchers:
+                if not seen.done():
+                    seen.set_result(None)

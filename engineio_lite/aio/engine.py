@@ -42,7 +42,6 @@ def connect(url: str, **options: Unpack[ConnectOptions]) -> Opening[EngineIOClie
 
     def make() -> EngineIOClient:
         settings = Options(**options)
-        engine = settings.engine(url, "/engine.io/")
-        return EngineIOClient(engine, engine, settings)
+        return EngineIOClient(settings.engine(url, "/engine.io/"), settings)
 
     return Opening(make)

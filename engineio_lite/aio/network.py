@@ -104,7 +104,7 @@ def default_user_agent() -> str:
 
 
 class Network:
-    """The HTTP side of one connection; `close` ends whatever of it is ours."""
+    """The HTTP side of one connection; `close` ends whatever of it is ours. A `jar` may be shared by connections that follow each other."""
 
     def __init__(
         self,
@@ -117,6 +117,7 @@ class Network:
         ssl: SSLContext | bool = True,
         trust_env: bool = False,
         session: aiohttp.ClientSession | None = None,
+        jar: aiohttp.abc.AbstractCookieJar | None = None,
     ) -> None:
         self._limits = limits
         self._proxy = _checked_proxy(proxy)
@@ -131,8 +132,7 @@ class Network:
         self._close_timeout = timeouts.close
         self._connect_timeout = ClientTimeout(total=None, connect=timeouts.connect, sock_connect=timeouts.connect)
         self._spare: asyncio.Task[None] | None = None
-        # Cookies of servers that are reached by address count as well: that is what loopback and many internal balancers are.
-        self._jar = session.cookie_jar if session is not None else aiohttp.CookieJar(unsafe=True)
+        self._jar = session.cookie_jar if session is not None else (jar if jar is not None else new_jar())
         self._session = self._own_session(timeouts, trust_env, session)
         # A WebSocket gets a connection that is never used again. A proxy that answers 101 without upgrading would otherwise leave a dead one in the
         # pool, and the next POST would find it. Where the caller's connector is used, that is the caller's choice.
@@ -253,6 +253,11 @@ async def hang_up(socket: aiohttp.ClientWebSocketResponse) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LINGER):
             await socket.close()
+
+
+def new_jar() -> aiohttp.abc.AbstractCookieJar:
+    """An empty cookie jar. Cookies of servers that are reached by address count as well: that is what loopback and many internal balancers are."""
+    return aiohttp.CookieJar(unsafe=True)
 
 
 def _checked_proxy(proxy: str | None) -> str | None:

@@ -2,12 +2,15 @@
 
 asyncio's own queue waits on the side of the writer, which here is a plain function; and an unbounded one would make a slow application a memory
 leak. So the writer always succeeds and *asks first*: once `limit` things wait it stops reading until half of them are taken.
+
+A stream that nobody may ever read can be told to be `forgetful`: until somebody reads, the oldest things make room, and it is never full.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -22,6 +25,11 @@ class Stream(Generic[Item]):
         self._end: BaseException | None = None
         self._arrival: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
+        self._was_read = False
+        self.forgetful = False
+        """Whether things may be dropped as long as nobody has ever read."""
+        self.dropped = 0
+        """How many were."""
 
     def __len__(self) -> int:
         return len(self._items)
@@ -29,13 +37,17 @@ class Stream(Generic[Item]):
     @property
     def full(self) -> bool:
         """Whether the limit is reached."""
-        return len(self._items) >= self._limit
+        return len(self._items) >= self._limit and (self._was_read or not self.forgetful)
 
     def put(self, item: Item) -> None:
         """Add one thing; what comes after the end is dropped."""
-        if self._end is None:
-            self._items.append(item)
-            _wake(self._arrival)
+        if self._end is not None:
+            return
+        if self.forgetful and not self._was_read and len(self._items) >= self._limit:
+            self._items.popleft()
+            self.dropped += 1
+        self._items.append(item)
+        _wake(self._arrival)
 
     def finish(self, end: BaseException) -> None:
         """End the stream: once everything is taken, `get` raises `end`."""
@@ -46,6 +58,7 @@ class Stream(Generic[Item]):
 
     async def get(self) -> Item:
         """Take the next thing; raises the end when there are no more. Safe to cancel: nothing is lost."""
+        self._was_read = True
         while not self._items:
             if self._end is not None:
                 raise self._end.with_traceback(None)
@@ -57,6 +70,17 @@ class Stream(Generic[Item]):
         if self._room is not None and 2 * len(self._items) <= self._limit:
             _wake(self._room)
         return item
+
+    def take(self, wanted: Callable[[Item], bool], most: int | None = None) -> list[Item]:
+        """Take out the things that are wanted, in order, `most` of them at most; the others stay."""
+        taken: list[Item] = []
+        kept: deque[Item] = deque()
+        for item in self._items:
+            (taken if (most is None or len(taken) < most) and wanted(item) else kept).append(item)
+        self._items = kept
+        if taken:
+            _wake(self._room)
+        return taken
 
     async def wait_room(self) -> None:
         """Return once no more than half of the limit waits, or the stream has ended. Safe to cancel."""

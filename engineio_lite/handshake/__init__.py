@@ -8,6 +8,6 @@ from __future__ import annotations
 
 from engineio_lite.handshake.explain import explain_response
 from engineio_lite.handshake.opening import Handshake
-from engineio_lite.handshake.urls import build_url, normalize_url, redact_url
+from engineio_lite.handshake.urls import build_url, normalize_url, redact_url, split_namespace
 
-__all__ = ["Handshake", "build_url", "explain_response", "normalize_url", "redact_url"]
+__all__ = ["Handshake", "build_url", "explain_response", "normalize_url", "redact_url", "split_namespace"]

@@ -46,6 +46,21 @@ def normalize_url(url: str, *, default_path: str) -> str:
     return urlunsplit((scheme, parts.netloc, path if path.endswith("/") else path + "/", parts.query, ""))
 
 
+def split_namespace(url: str) -> tuple[str, str | None]:
+    """Take the namespace out of a Socket.IO URL, where the reference client has it: ``https://host/admin?x=1`` is ``/admin`` at ``https://host?x=1``.
+
+    A path that ends with a slash, or with the segment ``socket.io``, is where the server is mounted and stays; no namespace is None.
+
+    Raises `LocalProtocolError` with cause ``bad-url``.
+    """
+    if not isinstance(url, str):
+        raise _bad_url(f"expected a URL as str, got {type(url).__name__}")
+    parts = _split(url)
+    if not parts.path or parts.path.endswith(("/", "/socket.io")):
+        return url, None
+    return urlunsplit((parts.scheme, parts.netloc, "", parts.query, parts.fragment)), parts.path
+
+
 def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)

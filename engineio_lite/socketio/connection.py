@@ -12,7 +12,9 @@ The rules that matter here (Socket.IO protocol revision 5, and what servers were
 - A refused namespace does not touch the others. When the last one is gone, whoever ended it, the connection closes.
 - An attachment belongs to the header before it, whatever transport carries it; so packets are put together above the transport, and an upgrade may
   fall between.
-- Acknowledgement ids count from 0 in each namespace, as the reference client counts. Answers to unknown ids are ignored, visibly.
+- Acknowledgement ids count from 0 in each namespace, as the reference client counts. Answers to unknown ids are ignored, visibly; our own answer goes
+  out once for each event that asks for one, and a second is refused.
+- What the application authenticates with may be known only when it is needed: a deferred join asks for it once the session is open.
 """
 
 from __future__ import annotations
@@ -46,8 +48,10 @@ from engineio_lite.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeo
 from engineio_lite.outbox import check_messages
 from engineio_lite.socketio.deadlines import Deadlines
 from engineio_lite.socketio.events import (
+    AuthNeeded,
     CallAnswered,
     CallFailed,
+    EmitDropped,
     EventReceived,
     NamespaceConnected,
     NamespaceLeft,
@@ -55,9 +59,10 @@ from engineio_lite.socketio.events import (
     PacketIgnored,
     SocketIOEvent,
 )
-from engineio_lite.socketio.inputs import Acknowledge, Emit, Input, JoinNamespace, LeaveNamespace
+from engineio_lite.socketio.inputs import Acknowledge, Emit, Input, JoinNamespace, LeaveNamespace, ProvideAuth, RefuseAuth
 from engineio_lite.socketio.namespace import Namespace
-from engineio_lite.socketio.packet import Decoder, Packet, PacketType, encode
+from engineio_lite.socketio.packet import Packet, PacketType
+from engineio_lite.socketio.parsers import DEFAULT, Parser, find_parser
 from engineio_lite.state import CloseReason, NamespaceInput, NamespaceState, SessionState, Transport, UpgradeState
 from engineio_lite.strictjson import encode_json
 
@@ -82,6 +87,12 @@ class Engine(Protocol):
     def buffered(self) -> int: ...
     @property
     def buffered_packets(self) -> int: ...
+    @property
+    def accepted(self) -> int: ...
+    @property
+    def confirmed(self) -> int: ...
+    @property
+    def writable(self) -> bool: ...
 
     def process(self, input: EngineInput, now: float) -> list[EngineOutput]: ...
 
@@ -96,10 +107,19 @@ class _Call(msgspec.Struct, frozen=True):
     order: int
 
 
+def dropped(wish: Emit) -> EmitDropped | CallFailed:
+    """What becomes of a volatile event that cannot leave at once."""
+    if wish.call is None:
+        return EmitDropped(wish.namespace, wish.name, wish.ticket)
+    message = f"volatile event {elide(wish.name)} was dropped, because it could not leave at once"
+    return CallFailed(wish.call, EngineIOError(message, cause=Cause.DROPPED, stage="namespace"))
+
+
 class SocketIOConnection:
     """Socket.IO namespaces over one Engine.IO session, seen from the client; used once.
 
-    Takes what `EngineIOConnection` takes; an empty path means ``/socket.io/``. An `engine` may be passed instead of a URL.
+    Takes what `EngineIOConnection` takes; an empty path means ``/socket.io/``. An `engine` may be passed instead of a URL. `parser` must be the
+    one that the server uses, ``"default"``, ``"msgpack"`` or a `Parser`.
     """
 
     def __init__(
@@ -111,13 +131,15 @@ class SocketIOConnection:
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         token: str = "",
         engine: Engine | None = None,
+        parser: str | Parser = DEFAULT,
     ) -> None:
         if engine is None:
             engine = EngineIOConnection(url, transports=transports, limits=limits, timeouts=timeouts, token=token, default_path="/socket.io/")
         self.engine = engine
         self._limits = limits
         self._timeouts = timeouts
-        self._decoder = Decoder(limits=limits)
+        self._parser = find_parser(parser)
+        self._decoder = self._parser.decoder(limits=limits)
         self._namespaces: dict[str, Namespace] = {}
         self._calls: dict[int, _Call] = {}
         self._deadlines = Deadlines(self._is_awaited)
@@ -185,6 +207,26 @@ class SocketIOConnection:
         """What waits to be sent, in Engine.IO packets."""
         return self.engine.buffered_packets
 
+    @property
+    def accepted(self) -> int:
+        """How many messages were taken to be sent, in all."""
+        return self.engine.accepted
+
+    @property
+    def confirmed(self) -> int:
+        """How many of the `accepted` messages have left."""
+        return self.engine.confirmed
+
+    @property
+    def writable(self) -> bool:
+        """Whether an event that is sent now leaves now."""
+        return self.engine.writable
+
+    def next_ack_id(self, namespace: str) -> int:
+        """The id that the next call in `namespace` would have."""
+        known = self._namespaces.get(namespace)
+        return known.next_ack_id if known is not None else 0
+
     def namespace_state(self, namespace: str) -> NamespaceState:
         """Where `namespace` stands; a namespace never joined is disconnected."""
         known = self._namespaces.get(namespace)
@@ -195,27 +237,54 @@ class SocketIOConnection:
     def _join(self, wish: JoinNamespace) -> None:
         if self.engine.state not in (SessionState.IDLE, SessionState.OPENING, SessionState.OPEN):
             raise LocalProtocolError(f"a namespace can be joined until the session ends, it is {self.engine.state}", cause=Cause.NOT_OPEN)
-        if wish.auth is not None and not isinstance(wish.auth, Mapping):
-            raise LocalProtocolError(f"auth is a JSON object (a mapping), not {type(wish.auth).__name__}", cause=Cause.BAD_OPTION)
         namespace = self._namespaces.get(wish.namespace) or Namespace(wish.namespace)
         if not namespace.allows(NamespaceInput.CONNECT):
             raise LocalProtocolError(f"namespace {elide(wish.namespace)} is {namespace.state} already", cause=Cause.ALREADY_CONNECTED)
         self._check_namespaces()
-        data = msgspec.UNSET if wish.auth is None else dict(wish.auth)
-        (connect,) = encode(Packet(PacketType.CONNECT, data, wish.namespace), limits=self._limits)
+        connect = None if wish.deferred else self._encode_connect(wish.namespace, wish.auth)
         # A second CONNECT before the answer to the first would make Node close the connection: it waits for that answer.
-        now = self.engine.state is SessionState.OPEN and not namespace.abandoned
-        if not now and self.engine.state is SessionState.OPEN:
+        now = self.engine.state is SessionState.OPEN and not namespace.abandoned and connect is not None
+        if connect is not None and not now and self.engine.state is SessionState.OPEN:
             limit = self.engine.handshake.max_payload if self.engine.handshake is not None else None
             check_messages([connect], live=self.engine.transport is Transport.WEBSOCKET, max_payload=limit)
-        outputs = self._send([connect]) if now else []
+        outputs = self._send([connect]) if now and connect is not None else []
         namespace.step(NamespaceInput.CONNECT)
+        namespace.next_ack_id = max(namespace.next_ack_id, wish.first_ack_id)
+        namespace.awaits_auth = wish.deferred
         self._namespaces[wish.namespace] = namespace
         if not now:
             namespace.unsent_connect = connect
         if self.engine.state is SessionState.OPEN:
             namespace.order = self._arm(self._timeouts.namespace, wish.namespace)
+            if wish.deferred:
+                self._out.append(AuthNeeded(wish.namespace))
         self._lift(outputs)
+
+    def _encode_connect(self, name: str, auth: Mapping[str, object] | None) -> str | bytes:
+        if auth is not None and not isinstance(auth, Mapping):
+            raise LocalProtocolError(f"auth is a JSON object (a mapping), not {type(auth).__name__}", cause=Cause.BAD_OPTION)
+        data = msgspec.UNSET if auth is None else dict(auth)
+        (connect,) = self._encode(Packet(PacketType.CONNECT, data, name))
+        return connect
+
+    def _provide_auth(self, answer: ProvideAuth) -> None:
+        namespace = self._namespaces.get(answer.namespace)
+        if namespace is None or not namespace.awaits_auth:
+            return
+        connect = self._encode_connect(answer.namespace, answer.auth)
+        if namespace.abandoned or self.engine.state is not SessionState.OPEN:
+            outputs = []
+            namespace.unsent_connect = connect
+        else:
+            outputs = self._send([connect])
+        namespace.awaits_auth = False
+        self._lift(outputs)
+
+    def _refuse_auth(self, answer: RefuseAuth) -> None:
+        namespace = self._namespaces.get(answer.namespace)
+        if namespace is not None and namespace.awaits_auth:
+            namespace.awaits_auth = False
+            self._refused(namespace, answer.error)
 
     def _check_namespaces(self) -> None:
         """Make sure that one more can be joined; those that were left make room."""
@@ -232,13 +301,16 @@ class SocketIOConnection:
         if namespace is None or not namespace.allows(NamespaceInput.DISCONNECT):
             raise LocalProtocolError(f"namespace {elide(wish.namespace)} is not joined", cause=Cause.NAMESPACE_NOT_CONNECTED)
         if namespace.state is NamespaceState.CONNECTED:
-            self._lift(self._send(encode(Packet(PacketType.DISCONNECT, namespace=wish.namespace))))
+            self._lift(self._send(self._encode(Packet(PacketType.DISCONNECT, namespace=wish.namespace))))
         else:
             namespace.abandon()
         self._left(namespace, NamespaceInput.DISCONNECT, CloseReason.CLIENT_DISCONNECT)
 
     def _emit(self, wish: Emit) -> None:
         namespace = self._connected(wish.namespace)
+        if wish.volatile and not self.engine.writable:
+            self._out.append(dropped(wish))
+            return
         if wish.timeout is not None and not wish.timeout >= 0:
             raise LocalProtocolError(f"a timeout is a number of seconds from 0 up, or None, not {wish.timeout!r}", cause=Cause.BAD_OPTION)
         ack_id = None
@@ -249,7 +321,7 @@ class SocketIOConnection:
                 raise LocalProtocolError(f"call number {wish.call} waits already", cause=Cause.BAD_OPTION)
             ack_id = namespace.next_ack_id
         packet = Packet(PacketType.EVENT, [wish.name, *wish.args], wish.namespace, ack_id)
-        outputs = self._send(encode(packet, limits=self._limits))
+        outputs = self._send(self._encode(packet))
         if wish.call is not None and ack_id is not None:
             namespace.next_ack_id += 1
             namespace.calls[ack_id] = wish.call
@@ -258,13 +330,20 @@ class SocketIOConnection:
         self._lift(outputs)
 
     def _acknowledge(self, wish: Acknowledge) -> None:
-        self._connected(wish.namespace)
-        packet = Packet(PacketType.ACK, list(wish.args), wish.namespace, wish.ack_id)
-        self._lift(self._send(encode(packet, limits=self._limits)))
+        namespace = self._connected(wish.namespace)
+        messages = self._encode(Packet(PacketType.ACK, list(wish.args), wish.namespace, wish.ack_id))
+        if wish.ack_id not in namespace.unanswered:
+            message = (
+                f"no event of namespace {elide(wish.namespace)} waits for an answer with the id {wish.ack_id!r}: it has one, or never asked here"
+            )
+            raise LocalProtocolError(message, cause=Cause.ACK_NOT_AWAITED)
+        outputs = self._send(messages)
+        del namespace.unanswered[wish.ack_id]
+        self._lift(outputs)
 
     def _close(self, wish: Close) -> None:
         connected = [name for name, namespace in self._namespaces.items() if namespace.state is NamespaceState.CONNECTED]
-        farewell = [message for name in connected for message in encode(Packet(PacketType.DISCONNECT, namespace=name))]
+        farewell = [message for name in connected for message in self._encode(Packet(PacketType.DISCONNECT, namespace=name))]
         outputs = self.engine.process(Close((*wish.farewell, *farewell)), self._now)
         if self._ending is None:
             self._ending = (CloseReason.CLIENT_CLOSE, None)  # whatever the server says from here on, it was we who left
@@ -276,6 +355,9 @@ class SocketIOConnection:
             state = namespace.state if namespace is not None else NamespaceState.DISCONNECTED
             raise LocalProtocolError(f"namespace {elide(name)} must be connected to send on it, it is {state}", cause=Cause.NAMESPACE_NOT_CONNECTED)
         return namespace
+
+    def _encode(self, packet: Packet) -> list[str | bytes]:
+        return self._parser.encode(packet, limits=self._limits)
 
     def _send(self, messages: Iterable[str | bytes]) -> list[EngineOutput]:
         return self.engine.process(SendMessages(tuple(messages)), self._now)
@@ -318,12 +400,16 @@ class SocketIOConnection:
         self._reactions.extend(held)
 
     def _send_connects(self) -> None:
-        messages = []
+        messages: list[str | bytes] = []
         for namespace in self._namespaces.values():
-            if namespace.unsent_connect is not None:
+            if namespace.awaits_auth:
+                self._out.append(AuthNeeded(namespace.name))
+            elif namespace.unsent_connect is not None:
                 messages.append(namespace.unsent_connect)
                 namespace.unsent_connect = None
-                namespace.order = self._arm(self._timeouts.namespace, namespace.name)
+            else:
+                continue
+            namespace.order = self._arm(self._timeouts.namespace, namespace.name)
         if messages:
             self._reactions.append(SendMessages(tuple(messages)))
 
@@ -346,7 +432,9 @@ class SocketIOConnection:
         if packet.type is PacketType.EVENT and namespace is not None and namespace.state is NamespaceState.CONNECTED:
             arguments: list[object] = packet.data  # type: ignore[assignment]  # the decoder has checked it
             self._out.append(EventReceived(packet.namespace, arguments[0], arguments[1:], packet.id))  # type: ignore[arg-type]  # the same
-        elif namespace is None or namespace.state is NamespaceState.DISCONNECTED or namespace.abandoned:
+            if packet.id is not None:
+                namespace.wants_answer(packet.id, self._limits.max_unanswered)
+        elif namespace is None or namespace.state is NamespaceState.DISCONNECTED or namespace.abandoned or namespace.awaits_auth:
             self._out.append(PacketIgnored(packet, f"namespace {elide(packet.namespace)} is not joined"))
             if namespace is not None and namespace.abandoned:
                 self._abandoned_answer(namespace, packet)
@@ -360,7 +448,7 @@ class SocketIOConnection:
         namespace.abandoned = False
         messages: list[str | bytes] = []
         if packet.type is PacketType.CONNECT:
-            messages.extend(encode(Packet(PacketType.DISCONNECT, namespace=namespace.name)))
+            messages.extend(self._encode(Packet(PacketType.DISCONNECT, namespace=namespace.name)))
         if namespace.unsent_connect is not None:
             messages.append(namespace.unsent_connect)
             namespace.unsent_connect = None
@@ -402,7 +490,10 @@ class SocketIOConnection:
         namespace.step(NamespaceInput.RECEIVE_CONNECT)
         pid = data.get("pid")
         self._out.append(NamespaceConnected(namespace.name, data["sid"], pid if isinstance(pid, str) else None))
-        self._out.extend(namespace.early)
+        for event in namespace.early:
+            self._out.append(event)
+            if event.ack_id is not None:
+                namespace.wants_answer(event.ack_id, self._limits.max_unanswered)
         namespace.forget_early()
 
     def _receive_refusal(self, namespace: Namespace, packet: Packet) -> None:
@@ -459,6 +550,7 @@ class SocketIOConnection:
         for namespace in self._namespaces.values():
             was = namespace.state
             namespace.step(NamespaceInput.ENGINE_CLOSED)
+            namespace.awaits_auth = False
             namespace.forget_early()
             error_for_calls = ConnectionClosed(f"the connection ended: {closed.reason}", reason=closed.reason)
             error_for_calls.__cause__ = closed.error
@@ -468,6 +560,8 @@ class SocketIOConnection:
         self._out.append(closed)
 
     def _fail_calls(self, namespace: Namespace, error: EngineIOError) -> None:
+        """The namespace is gone: nothing that was asked in it will be answered, by either side."""
+        namespace.unanswered.clear()
         for call in namespace.calls.values():
             del self._calls[call]
             self._out.append(CallFailed(call, error))
@@ -497,8 +591,9 @@ class SocketIOConnection:
             self._out.append(CallFailed(key, AckTimeout(call.name, call.timeout or 0.0)))
         else:
             seconds = self._timeouts.namespace
-            message = f"expected an answer to CONNECT for namespace {elide(key)} within {seconds:.3g} s, nothing came"
             namespace = self._namespaces[key]
+            awaited = "the application's auth" if namespace.awaits_auth else "an answer to CONNECT"
+            message = f"expected {awaited} for namespace {elide(key)} within {seconds:.3g} s, nothing came"
             namespace.step(NamespaceInput.DEADLINE)
             namespace.abandon()
             error = TimedOut(message, cause=Cause.CONNECT_UNANSWERED, stage="namespace")
@@ -509,6 +604,8 @@ class SocketIOConnection:
         Emit: _emit,
         Acknowledge: _acknowledge,
         JoinNamespace: _join,
+        ProvideAuth: _provide_auth,
+        RefuseAuth: _refuse_auth,
         LeaveNamespace: _leave,
         Close: _close,
         TimePassed: _time_passed,

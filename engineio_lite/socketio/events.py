@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from engineio_lite.causes import Cause
 from engineio_lite.events import Closed, Opened, PollingStuck, Upgraded, UpgradeFailed
 from engineio_lite.events import PacketIgnored as EnginePacketIgnored
 from engineio_lite.exceptions import EngineIOError
@@ -15,11 +16,15 @@ from engineio_lite.state import CloseReason
 
 
 class NamespaceConnected(msgspec.Struct, frozen=True):
-    """The server granted `namespace`; `sid` is its id there, not the Engine.IO one; `pid` is set where the server can recover a lost session."""
+    """The server granted `namespace`; `sid` is its id there, not the Engine.IO one; `pid` is set where the server can recover a lost session.
+
+    `recovered` says that this is the session that was lost: nothing that the server sent meanwhile is missing, and it comes next.
+    """
 
     namespace: str
     sid: str
     pid: str | None = None
+    recovered: bool = False
 
 
 class NamespaceRefused(msgspec.Struct, frozen=True):
@@ -60,6 +65,57 @@ class CallFailed(msgspec.Struct, frozen=True):
     error: EngineIOError
 
 
+class AuthNeeded(msgspec.Struct, frozen=True):
+    """The payload of a deferred join is wanted now: answer with `ProvideAuth` or `RefuseAuth`."""
+
+    namespace: str
+
+
+class EmitHeld(msgspec.Struct, frozen=True):
+    """The event with this `ticket` waits for a connection."""
+
+    ticket: int
+
+
+class EmitReleased(msgspec.Struct, frozen=True):
+    """The event with this `ticket` has waited, and is passed on to the connection now."""
+
+    ticket: int
+
+
+class EmitDropped(msgspec.Struct, frozen=True):
+    """An event will not be sent: a volatile one that could not leave at once (`error` is None), or one that waited in vain."""
+
+    namespace: str
+    name: str
+    ticket: int | None = None
+    error: EngineIOError | None = None
+
+
+class Reconnecting(msgspec.Struct, frozen=True):
+    """A connection was lost, or not made, for `reason` and by `error`; try number `attempt` to make another begins in `delay` seconds."""
+
+    attempt: int
+    delay: float
+    reason: CloseReason
+    error: EngineIOError | None = None
+
+    @property
+    def cause(self) -> Cause | None:
+        """The stable id of what went wrong; None after an orderly close."""
+        return self.error.cause if self.error is not None else None
+
+
+class Reconnected(msgspec.Struct, frozen=True):
+    """A new connection stands, after so many `attempts`, and every namespace has its answer.
+
+    `recovered` says that the server took up every one where it was lost; else whatever it sent meanwhile is gone, and so is what it knew of us.
+    """
+
+    attempts: int
+    recovered: bool
+
+
 class PacketIgnored(msgspec.Struct, frozen=True):
     """A packet that means nothing where it came was left out; `why` in one clause."""
 
@@ -67,7 +123,12 @@ class PacketIgnored(msgspec.Struct, frozen=True):
     why: str
 
 
-SocketIOEvent: TypeAlias = NamespaceConnected | NamespaceRefused | NamespaceLeft | EventReceived | CallAnswered | CallFailed | PacketIgnored
+SocketIOEvent: TypeAlias = (
+    NamespaceConnected | NamespaceRefused | NamespaceLeft | EventReceived | CallAnswered | CallFailed | AuthNeeded | EmitDropped | PacketIgnored
+)
 
 Event: TypeAlias = SocketIOEvent | Opened | Upgraded | UpgradeFailed | PollingStuck | EnginePacketIgnored | Closed
 """Everything that `SocketIOConnection.process` tells the application."""
+
+ClientEvent: TypeAlias = Event | EmitHeld | EmitReleased | Reconnecting | Reconnected
+"""Everything that `SocketIOLink.process` tells the application; its `Closed` is the last word of the last connection."""

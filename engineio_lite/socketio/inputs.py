@@ -7,17 +7,35 @@ from typing import TypeAlias
 
 import msgspec
 
+from engineio_lite.exceptions import EngineIOError
 from engineio_lite.inputs import Input as EngineInput
 
 
 class JoinNamespace(msgspec.Struct, frozen=True):
     """Ask for `namespace`, with `auth` as its payload (a JSON object, or None for none).
 
-    Before the Engine.IO session is open the wish is kept, and sent as the first word once it is.
+    Before the Engine.IO session is open the wish is kept, and sent as the first word once it is. With `deferred` the payload is asked for only then,
+    by `AuthNeeded`, and given by `ProvideAuth`. `first_ack_id` is where the acknowledgement ids go on counting.
     """
 
     namespace: str = "/"
     auth: Mapping[str, object] | None = None
+    deferred: bool = False
+    first_ack_id: int = 0
+
+
+class ProvideAuth(msgspec.Struct, frozen=True):
+    """The answer to `AuthNeeded`; without effect if nobody waits for it any more."""
+
+    namespace: str
+    auth: Mapping[str, object] | None
+
+
+class RefuseAuth(msgspec.Struct, frozen=True):
+    """There is no answer to `AuthNeeded`, for this reason: the namespace counts as refused."""
+
+    namespace: str
+    error: EngineIOError
 
 
 class LeaveNamespace(msgspec.Struct, frozen=True):
@@ -29,8 +47,10 @@ class LeaveNamespace(msgspec.Struct, frozen=True):
 class Emit(msgspec.Struct, frozen=True):
     """Send event `name` with `args` (JSON values, bytes at any depth).
 
-    A `call` number, chosen by the caller and unused so far, asks for an acknowledgement: exactly one `CallAnswered` or `CallFailed` with that
-    number will follow, at the latest after `timeout` seconds (None: only when the namespace is left).
+    A `call` number from 0 up, chosen by the caller and unused so far, asks for an acknowledgement: exactly one `CallAnswered` or `CallFailed` with
+    that number will follow, at the latest after `timeout` seconds (None: only when the namespace is left). With `volatile` the event is dropped
+    (`EmitDropped`, or `CallFailed`) unless it can leave now. `ticket` is the caller's mark for what becomes of it in a `SocketIOLink`: `EmitHeld`,
+    `EmitReleased`, `EmitDropped`.
     """
 
     name: str
@@ -38,17 +58,37 @@ class Emit(msgspec.Struct, frozen=True):
     namespace: str = "/"
     call: int | None = None
     timeout: float | None = None
+    volatile: bool = False
+    ticket: int | None = None
+
+
+class Deliver(msgspec.Struct, frozen=True):
+    """Send an event until it is acknowledged: at least once, one at a time in each namespace, again after `timeout` seconds and after reconnecting.
+
+    After `retries` repetitions without an answer it is given up. Exactly one `CallAnswered` or `CallFailed` with the number `call` will follow.
+    Only a `SocketIOLink` takes it.
+    """
+
+    name: str
+    args: tuple[object, ...]
+    call: int
+    timeout: float
+    retries: int
+    namespace: str = "/"
 
 
 class Acknowledge(msgspec.Struct, frozen=True):
-    """Answer the event that carried `ack_id` with `args`."""
+    """Answer the event that carried `ack_id` with `args`, once."""
 
     ack_id: int
     args: tuple[object, ...] = ()
     namespace: str = "/"
 
 
-SocketIOInput: TypeAlias = JoinNamespace | LeaveNamespace | Emit | Acknowledge
+SocketIOInput: TypeAlias = JoinNamespace | ProvideAuth | RefuseAuth | LeaveNamespace | Emit | Acknowledge
 
 Input: TypeAlias = SocketIOInput | EngineInput
 """Everything that `SocketIOConnection.process` takes."""
+
+ClientInput: TypeAlias = Input | Deliver
+"""Everything that `SocketIOLink.process` takes."""

@@ -1,4 +1,4 @@
-"""One namespace, as the connection remembers it: its state, what waits for its CONNECT, and its acknowledgement ids.
+"""One namespace, as the connection remembers it: its state, what waits for its CONNECT, and its acknowledgement ids both ways.
 
 Which state follows which is the `NAMESPACE` table's to say; a namespace that was never joined, or was left, is disconnected.
 """
@@ -12,13 +12,27 @@ from engineio_lite.state import NAMESPACE, NamespaceInput, NamespaceState
 class Namespace:
     """What is remembered of the namespace called `name`."""
 
-    __slots__ = ("abandoned", "calls", "early", "early_bytes", "name", "next_ack_id", "order", "state", "unsent_connect")
+    __slots__ = (
+        "abandoned",
+        "awaits_auth",
+        "calls",
+        "early",
+        "early_bytes",
+        "name",
+        "next_ack_id",
+        "order",
+        "state",
+        "unanswered",
+        "unsent_connect",
+    )
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.state = NamespaceState.DISCONNECTED
         self.unsent_connect: str | bytes | None = None
         """The CONNECT that could not be sent yet: the session is not open, or the answer to an earlier one is still to come."""
+        self.awaits_auth = False
+        """Whether the payload of CONNECT is still to come from the application."""
         self.abandoned = False
         """Whether the answer to a CONNECT is still to come that nobody waits for any more."""
         self.order = 0
@@ -28,6 +42,8 @@ class Namespace:
         self.next_ack_id = 0
         self.calls: dict[int, int] = {}
         """Acknowledgement id -> call number."""
+        self.unanswered: dict[int, None] = {}
+        """Ids of received events that want an answer and have none, oldest first."""
 
     def allows(self, input: NamespaceInput) -> bool:
         """Whether `input` is legal now."""
@@ -45,8 +61,15 @@ class Namespace:
         self.early.clear()
         self.early_bytes = 0
 
+    def wants_answer(self, ack_id: int, limit: int) -> None:
+        """Note that an event wants an answer; beyond `limit` the oldest is forgotten."""
+        self.unanswered[ack_id] = None
+        if len(self.unanswered) > limit:
+            del self.unanswered[next(iter(self.unanswered))]
+
     def abandon(self) -> None:
         """Nobody waits for the answer to CONNECT any more. Nothing may be said before it; it is answered with DISCONNECT when it comes."""
-        self.abandoned = self.abandoned or self.unsent_connect is None
+        self.abandoned = self.abandoned or (self.unsent_connect is None and not self.awaits_auth)
         self.unsent_connect = None
+        self.awaits_auth = False
         self.forget_early()

@@ -360,7 +360,7 @@ async def test_a_transport_that_the_server_does_not_allow_is_named(kind: Kind, p
 @ALL_TRANSPORTS
 async def test_a_wrong_path_is_named(any_peer: Peer, transports: tuple[str, ...]) -> None:
     with pytest.raises(EngineIOError) as caught:
-        await connect_socketio(f"{any_peer.url}/elsewhere", transports=transports)
+        await connect_socketio(f"{any_peer.url}/elsewhere/", transports=transports)
     # Node answers no upgrade request on a path that is not its own; it closes the connection after a second.
     mute = any_peer.kind == "node" and transports == WEBSOCKET
     assert (caught.value.cause, caught.value.status) == ((Cause.CONNECTION_LOST, None) if mute else (Cause.WRONG_PATH, 404))

@@ -15,7 +15,7 @@ from engineio_lite.exceptions import AckTimeout, ConnectionClosed
 from engineio_lite.inputs import Close, TimePassed, WebSocketClosed
 from engineio_lite.limits import Limits
 from engineio_lite.socketio.connection import SocketIOConnection
-from engineio_lite.socketio.events import CallAnswered, CallFailed, NamespaceLeft
+from engineio_lite.socketio.events import CallAnswered, CallFailed, EventReceived, NamespaceLeft
 from engineio_lite.socketio.inputs import Acknowledge, Emit, JoinNamespace, LeaveNamespace
 from engineio_lite.socketio.packet import PacketType
 from engineio_lite.state import CloseReason, SessionState
@@ -335,7 +335,8 @@ def test_wishes_on_a_dead_line_end_the_session_and_nothing_else() -> None:
     left = NamespaceLeft("/", CloseReason.PING_TIMEOUT)
     play(live("/") >> at(50.0) >> LeaveNamespace() << hang_up() << left << silent << shows(SessionState.CLOSED))
     play(live("/") >> at(50.0) >> JoinNamespace("/a") << hang_up() << left << silent << shows(SessionState.CLOSED, deadline=math.inf))
-    play(live("/") >> at(50.0) >> Acknowledge(0) << hang_up() << left << silent << shows(SessionState.CLOSED))
+    asked = live("/") >> arrives('420["q"]') << EventReceived("/", "q", [], 0)
+    play(asked >> at(50.0) >> Acknowledge(0) << hang_up() << left << silent << shows(SessionState.CLOSED))
 
 
 def test_a_call_can_be_answered_while_the_session_leaves() -> None:

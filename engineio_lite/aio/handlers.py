@@ -1,0 +1,198 @@
+"""Handlers: functions that are called with what comes.
+
+By default they run one after the other in wire order, each to its end before the next event is looked at, for all namespaces of a client together; a
+slow one makes events wait, and in the end the server. A handler that is registered as concurrent gets a task for each of its events instead, so many
+of them at a time as `Limits.max_concurrent_handlers` allows.
+
+A handler may emit, call, wait for another event, leave or close: none of these waits for a handler. What it raises is nobody's to catch, so it goes
+where asyncio sends such things, the event loop's exception handler, and the next event is handled.
+
+An event that asks for an acknowledgement is answered with what the first of its handlers returns, exactly once: None is no value, a tuple is several.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any
+
+import msgspec
+
+from engineio_lite.aio.stream import Stream
+from engineio_lite.aio.typed import convert_args
+from engineio_lite.causes import Cause
+from engineio_lite.exceptions import EngineIOError, LocalProtocolError
+from engineio_lite.limits import Limits
+from engineio_lite.socketio.events import EventReceived
+
+logger = logging.getLogger("engineio_lite")
+
+Function = Callable[..., Any]
+
+Key = str | int | float | type
+"""What a handler is for: the name of an event, or a class of events of the client's own, such as `Reconnecting`."""
+
+
+class Handler(msgspec.Struct, frozen=True, eq=False):
+    """One registration."""
+
+    function: Function
+    once: bool = False
+    concurrent: bool = False
+    model: type | None = None
+
+
+class Handlers:
+    """Who wants what, in one namespace."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[Key, list[Handler]] = {}
+        self._any: list[Handler] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._by_key) or bool(self._any)
+
+    def add(self, key: Key | None, handler: Handler) -> None:
+        """Register one more; None is for every event."""
+        (self._any if key is None else self._by_key.setdefault(key, [])).append(handler)
+
+    def remove(self, key: Key | None, function: Function | None) -> None:
+        """Forget a function, or all for that key."""
+        handlers = self._any if key is None else self._by_key.get(key, [])
+        handlers[:] = [handler for handler in handlers if function is not None and handler.function != function]
+        if key is not None and not handlers:
+            self._by_key.pop(key, None)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._by_key.clear()
+        self._any.clear()
+
+    def wants(self, key: Key) -> bool:
+        """Whether anybody wants this."""
+        return key in self._by_key or (bool(self._any) and not isinstance(key, type))
+
+    def take(self, key: Key) -> tuple[list[Handler], list[Handler]]:
+        """Return those for every event and those for this, in the order of registration; those for once are forgotten."""
+        everyone = [] if isinstance(key, type) else list(self._any)
+        named = list(self._by_key.get(key, ()))
+        self._any = [handler for handler in self._any if not (handler.once and handler in everyone)]
+        if any(handler.once for handler in named):
+            staying = [handler for handler in named if not handler.once]
+            if staying:
+                self._by_key[key] = staying
+            else:
+                del self._by_key[key]
+        return everyone, named
+
+
+class Callback(msgspec.Struct, frozen=True):
+    """A function to be called in its turn, such as that of an acknowledgement."""
+
+    function: Function
+    args: list[object]
+
+
+Work = tuple[Handlers, Any] | Callback
+"""What waits for its turn: an event with the handlers that may want it, or a callback."""
+
+Acknowledge = Callable[[EventReceived, tuple[object, ...]], Awaitable[None]]
+
+
+class Dispatcher:
+    """Runs handlers, from the first thing that is put in until `stop`, or until its stream has ended and is empty."""
+
+    def __init__(self, limits: Limits, acknowledge: Acknowledge) -> None:
+        self.queue: Stream[Work] = Stream(limits.max_queued_events)
+        self._acknowledge = acknowledge
+        self._loop = asyncio.get_running_loop()
+        self._free = asyncio.Semaphore(limits.max_concurrent_handlers)
+        self._main: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def put(self, work: Work) -> None:
+        """Let this be handled when its turn comes."""
+        self.queue.put(work)
+        if self._main is None:
+            self._main = self._spawn(self._run())
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                work = await self.queue.get()
+            except EngineIOError:
+                return  # the end of the stream, which whoever uses the client is told elsewhere
+            if isinstance(work, Callback):
+                await self._call(work.function, work.args)
+            else:
+                await self._handle(*work)
+
+    async def _handle(self, handlers: Handlers, event: Any) -> None:
+        if not isinstance(event, EventReceived):
+            for handler in handlers.take(type(event))[1]:
+                await self._start(handler, "", [event], None)
+            return
+        everyone, named = handlers.take(event.name)
+        for handler in everyone:
+            await self._start(handler, event.name, [event.name, *event.args], None)
+        for i, handler in enumerate(named):
+            await self._start(handler, event.name, event.args, event if i == 0 and event.ack_id is not None else None)
+
+    async def _start(self, handler: Handler, name: str | float, args: list[object], asked: EventReceived | None) -> None:
+        if not handler.concurrent:
+            await self._answer(handler, name, args, asked)
+            return
+        await self._free.acquire()
+        self._spawn(self._answer(handler, name, args, asked)).add_done_callback(lambda _: self._free.release())
+
+    async def _answer(self, handler: Handler, name: str | float, args: list[object], asked: EventReceived | None) -> None:
+        try:
+            values = args if handler.model is None else [convert_args(args, handler.model, name)]
+            answer = await _result(handler.function(*values))
+            if asked is not None:
+                await self._acknowledge(asked, _values(answer))
+        except LocalProtocolError as error:
+            if error.cause is not Cause.ACK_NOT_AWAITED and error.cause is not Cause.NOT_OPEN:
+                self._report(handler.function, error)
+            else:
+                logger.debug("an answer came too late: %s", error)
+        except Exception as error:
+            self._report(handler.function, error)
+
+    async def _call(self, function: Function, args: Iterable[object]) -> None:
+        try:
+            await _result(function(*args))
+        except Exception as error:
+            self._report(function, error)
+
+    def _report(self, function: Function, error: BaseException) -> None:
+        name = getattr(function, "__qualname__", repr(function))
+        self._loop.call_exception_handler({"message": f"engineio_lite: handler {name} failed", "exception": error})
+
+    async def stop(self, patience: float) -> None:
+        """Cancel what runs, but for a handler that asks for this itself, and wait until it is gone, `patience` seconds at most."""
+        others = self._tasks - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        if others:
+            _, pending = await asyncio.wait(others, timeout=patience)
+            if pending:
+                logger.warning("%d handlers went on although they were cancelled", len(pending))
+
+
+async def _result(value: Any) -> Any:
+    return await value if inspect.isawaitable(value) else value
+
+
+def _values(answer: Any) -> tuple[object, ...]:
+    if answer is None:
+        return ()
+    return answer if isinstance(answer, tuple) else (answer,)

@@ -1,0 +1,216 @@
+"""What an application does in one namespace: emit, call, listen.
+
+A `SocketIOClient` is itself the namespace with which it was opened, and `SocketIOClient.namespace` joins others on the same connection.
+
+Events reach an application in one of three ways, and each event in one of them only, but for `wait_for`, which sees it in any case:
+
+- A function that is registered for it (`on`, `once`, `on_any`) is called with it.
+- What has no handler waits in order to be read, with `receive` or by iterating: over the client for all namespaces together, or over one namespace,
+  which then has a stream of its own.
+- Where there are handlers and nobody ever reads, what has none is dropped when more than `Limits.max_queued_events` wait; else a full stream holds up
+  everything that comes behind it, as it should.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from msgspec import UNSET, UnsetType
+
+from engineio_lite.aio.delivery import Delivery
+from engineio_lite.aio.handlers import Function, Handler, Handlers, Key
+from engineio_lite.aio.stream import Stream
+from engineio_lite.aio.typed import TypedEvents, models_by_event
+from engineio_lite.causes import Cause
+from engineio_lite.exceptions import ConnectionClosed, LocalProtocolError
+from engineio_lite.socketio.events import EventReceived
+from engineio_lite.socketio.inputs import Acknowledge, LeaveNamespace
+from engineio_lite.state import CloseReason
+
+if TYPE_CHECKING:
+    from engineio_lite.aio.socketio import SocketIOClient
+
+AuthPayload: TypeAlias = Mapping[str, object] | None
+
+Auth: TypeAlias = AuthPayload | Callable[[], AuthPayload | Awaitable[AuthPayload]]
+"""What a namespace is joined with: a JSON object, nothing, or a function that returns it, which may be a coroutine function; a function is asked anew
+for every connection, once that is open."""
+
+BY_US = frozenset({CloseReason.CLIENT_CLOSE, CloseReason.CLIENT_DISCONNECT})
+
+Wanted = TypeVar("Wanted", bound=Function)
+
+Model = TypeVar("Model")
+
+
+class Namespace:
+    """One namespace of a client; see the module for how events come. Several tasks may use it at once."""
+
+    def __init__(self, client: SocketIOClient, name: str, auth: Auth) -> None:
+        self._client = client
+        self._name = name
+        self._auth = auth
+        self._sid: str | None = None
+        self._recovered = False
+        self._handlers = Handlers()
+        self._own: Stream[EventReceived] | None = None
+
+    # ------------------------------------------------------------------------------------------------------------------------- what is known
+
+    @property
+    def name(self) -> str:
+        """The namespace's name, such as ``/admin``."""
+        return self._name
+
+    @property
+    def sid(self) -> str | None:
+        """This client's id here, given by the server; not the id of the Engine.IO session. The last one, while there is no connection."""
+        return self._sid
+
+    @property
+    def connected(self) -> bool:
+        """Whether the server has granted this namespace on the connection that is there."""
+        return self._client._link.is_connected(self._name)
+
+    @property
+    def recovered(self) -> bool:
+        """Whether the last connection took up this namespace where the one before had lost it, with nothing missing."""
+        return self._recovered
+
+    # ---------------------------------------------------------------------------------------------------------------------------------- saying
+
+    async def emit(
+        self,
+        name: str,
+        *args: object,
+        ack: bool = False,
+        callback: Function | None = None,
+        timeout: float | None = None,
+        volatile: bool = False,
+        retries: int | None = None,
+    ) -> Delivery:
+        """Send one event; return how far it has come, a `Delivery`.
+
+        `args` are JSON values, with bytes at any depth. By WebSocket the event is written when this returns, by polling it is queued for the next
+        POST; without a connection it waits for one (``offline="buffer"``) or `LocalProtocolError` is raised (``offline="raise"``). Waits while too
+        much waits already.
+
+        `ack` asks for an acknowledgement, and `callback` does too and is called with its values; `timeout` is how long to wait for it, in seconds
+        (None: as long as the connection lasts). `volatile` drops the event unless it can leave at once. `retries` sends it until it is acknowledged:
+        again after each `timeout`, so many times, and on every new connection; one event at a time, so that order is kept, and a server may see one
+        twice. It is the client's own `retries` if None.
+
+        Raises `LocalProtocolError` for what cannot be sent (nothing is sent then), or what ended the connection. Safe to cancel: the event is sent
+        whole or not at all.
+        """
+        return await self._client._emit(
+            self._name, name, args, ack=ack or callback is not None, callback=callback, timeout=timeout, volatile=volatile, retries=retries
+        )
+
+    async def call(self, name: str, *args: object, timeout: float | UnsetType | None = UNSET, retries: int | None = None) -> Any:
+        """Send one event and return the server's acknowledgement: its value, None if it has none, a list if it has several.
+
+        `timeout` is seconds (None: as long as the connection lasts); left out it is the client's `ack_timeout`. `retries` is as for `emit`. Raises
+        `AckTimeout`, what ended the connection, or what `emit` raises. Safe to cancel: a late answer is dropped.
+        """
+        return await self._client._call(self._name, name, args, timeout, retries)
+
+    async def acknowledge(self, event: EventReceived, *args: object) -> None:
+        """Answer an event that has an `ack_id`, once.
+
+        Raises `LocalProtocolError` with cause ``ack-not-awaited`` for an event that did not ask, was answered, or came on an earlier connection; and
+        as `emit` does. Safe to cancel.
+        """
+        if event.ack_id is None:
+            raise LocalProtocolError(f"event {event.name!r} asks for no acknowledgement", cause=Cause.ACK_NOT_AWAITED)
+        await self._client._process(Acknowledge(event.ack_id, args, event.namespace))
+
+    async def leave(self) -> None:
+        """Leave this namespace; leaving the last one closes the connection. Safe to cancel."""
+        await self._client._process(LeaveNamespace(self._name))
+
+    # ------------------------------------------------------------------------------------------------------------------------------- listening
+
+    def on(self, key: Key, function: Wanted | None = None, *, concurrent: bool = False, model: type | None = None) -> Any:
+        """Call `function` with the arguments of every event named `key`; as a decorator if it is left out.
+
+        `key` may also be a class of the client's own events, such as `Reconnecting` or `Closed`; then the function gets the event itself. Functions
+        and coroutine functions run one after the other in wire order, or beside each other if `concurrent`. What the first one returns answers an
+        event that asks. With a `model` it gets one value of that type. Events that came before and wait unread are handled too.
+        """
+        return self._register(key, function, Handler(_nothing, concurrent=concurrent, model=model))
+
+    def once(self, key: Key, function: Wanted | None = None, *, concurrent: bool = False, model: type | None = None) -> Any:
+        """As `on`, for the next one only."""
+        return self._register(key, function, Handler(_nothing, once=True, concurrent=concurrent, model=model))
+
+    def on_any(self, function: Wanted | None = None, *, concurrent: bool = False) -> Any:
+        """Call `function` with the name and the arguments of every event, before those that are registered for it; as a decorator if left out."""
+        return self._register(None, function, Handler(_nothing, concurrent=concurrent))
+
+    def off(self, key: Key | None = None, function: Function | None = None) -> None:
+        """Call `function`, or whatever is registered for `key`, no more; without arguments nothing at all."""
+        if key is None:
+            self._handlers.clear()
+        else:
+            self._handlers.remove(key, function)
+        self._client._listeners_changed()
+
+    def off_any(self, function: Function | None = None) -> None:
+        """Call `function`, or whatever is registered for every event, no more."""
+        self._handlers.remove(None, function)
+        self._client._listeners_changed()
+
+    def _register(self, key: Key | None, function: Wanted | None, handler: Handler) -> Any:
+        def register(function: Wanted) -> Wanted:
+            self._handlers.add(key, Handler(function, handler.once, handler.concurrent, handler.model))
+            self._client._listeners_changed()
+            return function
+
+        return register if function is None else register(function)
+
+    async def wait_for(self, name: str, *, timeout: float | None = None) -> EventReceived:
+        """Return the next event of that name in this namespace, one that waits unread included; others stay where they are.
+
+        Raises `TimedOut` after `timeout` seconds (None: never), or what ended the connection. Safe to cancel: the event is not lost.
+        """
+        return await self._client._wait_for(self, name, timeout)
+
+    async def receive(self) -> EventReceived:
+        """Return the next event of this namespace that has no handler, in wire order.
+
+        Raises what ended the connection or the namespace once everything that came before is taken: an `EngineIOError`, or `ConnectionClosed`
+        after an orderly end. Safe to cancel: nothing is lost.
+        """
+        return await self._stream_of_own().get()
+
+    def events(self, models: Any, *, name: str | None = None) -> TypedEvents[Any]:
+        """Iterate as over this namespace itself, with the events that have a model converted to it; see `TypedEvents`.
+
+        `models` maps names of events to types; or it is a type, or a union of types, that say in a class attribute ``event`` which event they are
+        for; or one type for the event `name`. A type is a msgspec Struct, a dataclass, or anything that msgspec converts to: one argument that is an
+        object gives the fields by name, else the arguments give them in order.
+        """
+        return TypedEvents(models_by_event(models, name), aiter(self))
+
+    def __aiter__(self) -> AsyncIterator[EventReceived]:
+        return self
+
+    async def __anext__(self) -> EventReceived:
+        try:
+            return await self.receive()
+        except ConnectionClosed as end:
+            # Iteration ends quietly where we ended it, and only there: a server that leaves may have left something unsaid.
+            if end.reason in BY_US:
+                raise StopAsyncIteration from None
+            raise
+
+    def _stream_of_own(self) -> Stream[EventReceived]:
+        if self._own is None:
+            self._own = self._client._separate(self)
+        return self._own
+
+
+def _nothing() -> None:
+    """Stands where a function is still to come."""

@@ -1,0 +1,77 @@
+"""Taking up a lost session where it was lost: what the client has to remember for it, and how it tells an offset from an argument.
+
+A server with connection state recovery grants a namespace with a private id, the ``pid``, and appends to each event that it could send again an
+offset, as the last argument. A client that comes back within the server's time, with its pid and the last offset that it saw, gets the same
+session again, and first of all what it missed.
+
+The protocol does not mark the offset. It is there only without an ack id, and not on volatile events, which a client cannot see; the reference
+client takes any last argument that is a string, hands it on to the application with the rest, and after a volatile event that ends in a string
+recovers nothing. Here a string counts as an offset if it has the form that one of the known servers gives it, and then it is taken off. If a
+namespace has never shown such a one, its last strings are remembered as the reference client does it, and left where they are.
+
+What no client can mend: a server recovers nothing for a client that has seen no offset yet, so the pid alone is offered and usually refused; a
+refusal is an ordinary new session with a new pid. And where a server replays events without their offsets, they come again at the next recovery.
+
+Reference: socket.io-protocol revision 5 and the Node server's in-memory, Redis streams and MongoDB adapters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from engineio_lite.socketio.events import EventReceived
+
+_OFFSET: Final = re.compile(
+    r"[N-Z][0-9A-Za-z_-]{6}(?:\.[0-9A-Za-z_-]+)?"  # in memory: milliseconds in base 64, with a counter; these first letters last until 2048
+    r"|[0-9]{13}-[0-9]+"  # Redis streams: milliseconds and a counter
+    r"|[0-9a-f]{24}"  # MongoDB: an ObjectId
+)
+
+
+class Recovery:
+    """What one namespace needs to be taken up again."""
+
+    __slots__ = ("_knows_offsets", "offset", "pid", "taken_up")
+
+    def __init__(self) -> None:
+        self.pid: str | None = None
+        self.offset: str | None = None
+        self.taken_up = False
+        """Whether the last grant took up the session that was lost."""
+        self._knows_offsets = False
+
+    def claim(self, auth: Mapping[str, object] | None) -> Mapping[str, object] | None:
+        """Return the payload of CONNECT: what the application gives, which wins, and our claim to the lost session."""
+        if self.pid is None or not isinstance(auth, Mapping | None):
+            return auth  # what is no payload at all is for others to refuse
+        claim: dict[str, object] = {"pid": self.pid}
+        if self.offset is not None:
+            claim["offset"] = self.offset
+        return claim | dict(auth or {})
+
+    def granted(self, pid: str | None) -> bool:
+        """Note the pid of a CONNECT answer; return whether it is the session that was lost."""
+        self.taken_up = pid is not None and pid == self.pid
+        if not self.taken_up:
+            self.offset = None  # it belongs to a session that is gone
+        self.pid = pid
+        return self.taken_up
+
+    def forget(self) -> None:
+        """The namespace was left on purpose, by whichever side: there is nothing to take up."""
+        self.pid = self.offset = None
+
+    def strip(self, event: EventReceived) -> EventReceived:
+        """Take the offset off an event, and remember it."""
+        args = event.args
+        if self.pid is None or event.ack_id is not None or not args or not isinstance(last := args[-1], str):
+            return event
+        if _OFFSET.fullmatch(last) is not None:
+            self._knows_offsets = True
+            self.offset = last
+            return EventReceived(event.namespace, event.name, args[:-1])
+        if not self._knows_offsets:
+            self.offset = last
+        return event
