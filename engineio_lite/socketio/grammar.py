@@ -10,6 +10,9 @@
 The comma belongs to the namespace and may be missing only where nothing follows it. Types 5 and 6 are types 2 and 3 with attachments: they exist on
 the wire and nowhere else.
 
+That is how the default parser writes a packet. What a packet is does not depend on the parser: every one of them reads the table, and refuses with
+the checks at the end of this module what its caller may not send.
+
 Reference: socket.io-protocol revision 5, "Packet encoding".
 """
 
@@ -18,10 +21,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import Enum, StrEnum
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
+
+import msgspec
 
 from engineio_lite.causes import Cause
-from engineio_lite.exceptions import elide
+from engineio_lite.exceptions import LocalProtocolError, elide
 
 
 class PacketType(StrEnum):
@@ -108,3 +113,66 @@ def event_fault(data: Sequence[object]) -> tuple[Cause, str] | None:
 def kind_of(value: object) -> str:
     """A JSON value in words."""
     return _KINDS.get(type(value), "something else")
+
+
+# --- what is not sent, whatever the parser
+
+
+def check_packet(packet_type: PacketType, data: object, ack_id: int | None) -> Shape:
+    """Refuse what the grammar does not let us say; return what it lets a packet of this type hold.
+
+    Raises `LocalProtocolError`. The types are what a caller should pass, and are looked at: what is wrong with them is refused like the rest.
+    """
+    kind: object = packet_type
+    shape = GRAMMAR.get(packet_type) if isinstance(kind, str) else None
+    if shape is None or packet_type in PLAIN:
+        raise refused(f"expected a packet type other than the binary ones, got {packet_type!r}", Cause.BAD_MESSAGE)
+    _check_payload(packet_type, shape, data)
+    if ack_id is not None or shape.ack_id is AckId.REQUIRED:
+        _check_ack_id(packet_type, shape, ack_id)
+    return shape
+
+
+def _check_payload(packet_type: PacketType, shape: Shape, data: object) -> None:
+    if data is msgspec.UNSET:
+        if shape.payload_required:
+            raise refused(f"expected {shape.expected} as the data of a packet of type {packet_type}, got none", Cause.MISSING_PAYLOAD)
+        return
+    if packet_type == PacketType.DISCONNECT:
+        raise refused("expected no data in a packet of type DISCONNECT: the reference server closes the connection", Cause.UNEXPECTED_PAYLOAD)
+    if not isinstance(data, shape.payloads) and not (shape.payloads == (list,) and isinstance(data, tuple)):
+        raise refused(f"expected {shape.expected} as the data of a packet of type {packet_type}, got {type(data).__name__}", Cause.BAD_PAYLOAD)
+    if packet_type == PacketType.EVENT:
+        fault = event_fault(cast("list[object]", data))
+        if fault is not None:
+            raise refused(fault[1], fault[0])
+
+
+def _check_ack_id(packet_type: PacketType, shape: Shape, ack_id: int | None) -> None:
+    if ack_id is None:
+        raise refused("expected the id of what is acknowledged, got none", Cause.MISSING_ACK_ID)
+    if shape.ack_id is AckId.NEVER:
+        raise refused(f"expected no ack id in a packet of type {packet_type}", Cause.UNEXPECTED_ACK_ID)
+    if type(ack_id) is not int:
+        raise refused(f"expected the ack id as int, got {type(ack_id).__name__}", Cause.BAD_MESSAGE)
+    if not 0 <= ack_id <= MAX_ACK_ID:
+        raise refused(f"expected an ack id from 0 to {MAX_ACK_ID}", Cause.ACK_ID_RANGE)
+
+
+def check_namespace(namespace: object) -> str:
+    """Return a namespace that can be named to a peer, as exact `str`; raises `LocalProtocolError` for any other."""
+    if not isinstance(namespace, str):
+        raise refused(f"expected a namespace as str, got {type(namespace).__name__}", Cause.BAD_NAMESPACE)
+    # A comma would end the name early. A question mark begins a query for one reference and belongs to the name for the other.
+    if not namespace.startswith("/") or "," in namespace or "?" in namespace:
+        raise refused(f"expected a namespace that starts with '/' and has neither ',' nor '?', got {elide(namespace)}", Cause.BAD_NAMESPACE)
+    try:
+        namespace.encode()
+    except UnicodeEncodeError:
+        raise refused(f"expected a namespace with a UTF-8 form, got {elide(namespace)}", Cause.BAD_NAMESPACE) from None
+    return str.__str__(namespace)
+
+
+def refused(message: str, cause: Cause) -> LocalProtocolError:
+    """The error that says what the caller may not send."""
+    return LocalProtocolError(message, cause=cause)

@@ -28,7 +28,7 @@ from typing import Final, cast
 import msgspec
 
 from engineio_lite.causes import Cause
-from engineio_lite.exceptions import DecodeError, LocalProtocolError, elide
+from engineio_lite.exceptions import DecodeError, LocalProtocolError
 from engineio_lite.limits import DEFAULT_LIMITS, Limits
 from engineio_lite.socketio.binary import PlaceholderError, are_plain, extract, restore
 from engineio_lite.socketio.grammar import (
@@ -42,8 +42,11 @@ from engineio_lite.socketio.grammar import (
     AckId,
     PacketType,
     Shape,
+    check_namespace,
+    check_packet,
     event_fault,
     kind_of,
+    refused,
 )
 from engineio_lite.strictjson import DIGITS, REFUSED, JSONError, check_bounds, decode_json, digit_sample, encode_json
 
@@ -370,7 +373,7 @@ _encode_fast: Final = msgspec.json.Encoder().encode
 
 
 def _encode_rare(packet: Packet, limits: Limits) -> list[str | bytes]:
-    shape = _check(packet)
+    shape = check_packet(packet.type, packet.data, packet.id)
     namespace = _namespace_prefix(packet.namespace)
     prefix = namespace if packet.id is None else f"{namespace}{packet.id}"
     if packet.data is msgspec.UNSET:
@@ -379,7 +382,7 @@ def _encode_rare(packet: Packet, limits: Limits) -> list[str | bytes]:
         data, attachments = _split(packet.data, limits)
         text = encode_json(data)
     except RecursionError:
-        raise _refused("expected less nesting than the interpreter's stack can follow", Cause.TOO_DEEP) from None
+        raise refused("expected less nesting than the interpreter's stack can follow", Cause.TOO_DEEP) from None
     if not attachments:
         return [shape.digit + prefix + text]
     return [f"{_binary_digit(packet.type)}{_checked_count(attachments, limits)}-{prefix}{text}", *attachments]
@@ -394,7 +397,7 @@ def _split(data: object, limits: Limits) -> tuple[object, list[bytes]]:
 def _binary_digit(packet_type: PacketType) -> str:
     binary_type = BINARY.get(packet_type)
     if binary_type is None:
-        raise _refused(
+        raise refused(
             f"expected no bytes in a packet of type {packet_type}: only an event or an acknowledgement has attachments", Cause.UNEXPECTED_BINARY
         )
     return GRAMMAR[binary_type].digit
@@ -402,69 +405,15 @@ def _binary_digit(packet_type: PacketType) -> str:
 
 def _checked_count(attachments: list[bytes], limits: Limits) -> int:
     if len(attachments) > limits.max_attachments:
-        raise _refused(f"expected at most {limits.max_attachments} attachments, got {len(attachments)}", Cause.TOO_MANY_ATTACHMENTS)
+        raise refused(f"expected at most {limits.max_attachments} attachments, got {len(attachments)}", Cause.TOO_MANY_ATTACHMENTS)
     return len(attachments)
 
 
-def _check(packet: Packet) -> Shape:
-    """Refuse whatever the grammar does not let us say, before anything is encoded."""
-    kind: object = packet.type
-    shape = GRAMMAR.get(packet.type) if isinstance(kind, str) else None
-    if shape is None or packet.type in PLAIN:
-        raise _refused(f"expected a packet type other than the binary ones, got {packet.type!r}", Cause.BAD_MESSAGE)
-    _check_payload(packet, shape)
-    if packet.id is not None or shape.ack_id is AckId.REQUIRED:
-        _check_ack_id(packet, shape)
-    return shape
-
-
-def _check_payload(packet: Packet, shape: Shape) -> None:
-    data = packet.data
-    if data is msgspec.UNSET:
-        if shape.payload_required:
-            raise _refused(f"expected {shape.expected} as the data of a packet of type {packet.type}, got none", Cause.MISSING_PAYLOAD)
-        return
-    if packet.type == PacketType.DISCONNECT:
-        raise _refused("expected no data in a packet of type DISCONNECT: the reference server closes the connection", Cause.UNEXPECTED_PAYLOAD)
-    if not isinstance(data, shape.payloads) and not (shape.payloads == (list,) and isinstance(data, tuple)):
-        raise _refused(f"expected {shape.expected} as the data of a packet of type {packet.type}, got {type(data).__name__}", Cause.BAD_PAYLOAD)
-    if packet.type == _EVENT:
-        fault = event_fault(cast("list[object]", data))
-        if fault is not None:
-            raise _refused(fault[1], fault[0])
-
-
-def _check_ack_id(packet: Packet, shape: Shape) -> None:
-    ack_id = packet.id
-    if ack_id is None:
-        raise _refused("expected the id of what is acknowledged, got none", Cause.MISSING_ACK_ID)
-    if shape.ack_id is AckId.NEVER:
-        raise _refused(f"expected no ack id in a packet of type {packet.type}", Cause.UNEXPECTED_ACK_ID)
-    if type(ack_id) is not int:
-        raise _refused(f"expected the ack id as int, got {type(ack_id).__name__}", Cause.BAD_MESSAGE)
-    if not 0 <= ack_id <= MAX_ACK_ID:
-        raise _refused(f"expected an ack id from 0 to {MAX_ACK_ID}", Cause.ACK_ID_RANGE)
-
-
 def _namespace_prefix(namespace: object) -> str:
-    if not isinstance(namespace, str):
-        raise _refused(f"expected a namespace as str, got {type(namespace).__name__}", Cause.BAD_NAMESPACE)
-    return _checked_namespace(namespace)
+    # What is no text may not be hashable either, so it is refused before the cache is asked.
+    return _cached_prefix(namespace) if isinstance(namespace, str) else check_namespace(namespace)
 
 
 @lru_cache(maxsize=256)  # an application has few namespaces and names them with every packet
-def _checked_namespace(namespace: str) -> str:
-    if namespace == MAIN_NAMESPACE:
-        return ""
-    # A comma would end the name early. A question mark begins a query for one reference and belongs to the name for the other.
-    if not namespace.startswith("/") or "," in namespace or "?" in namespace:
-        raise _refused(f"expected a namespace that starts with '/' and has neither ',' nor '?', got {elide(namespace)}", Cause.BAD_NAMESPACE)
-    try:
-        namespace.encode()
-    except UnicodeEncodeError:
-        raise _refused(f"expected a namespace with a UTF-8 form, got {elide(namespace)}", Cause.BAD_NAMESPACE) from None
-    return namespace + ","
-
-
-def _refused(message: str, cause: Cause) -> LocalProtocolError:
-    return LocalProtocolError(message, cause=cause)
+def _cached_prefix(namespace: str) -> str:
+    return "" if namespace == MAIN_NAMESPACE else check_namespace(namespace) + ","
