@@ -49,15 +49,19 @@ These options are ours, or do not mean the same to both; the others are known to
 
 =======================  ===========================================================================================================================
 `port`                   where to listen, instead of a free port; a busy one is waited for, five seconds; see `Peer.restart`
-`parser`                 ``"msgpack"`` is socket.io-msgpack-parser on Node and ``serializer="msgpack"`` on Python
+`parser`                 ``"msgpack"`` is socket.io-msgpack-parser on Node and ``serializer="msgpack"`` on Python, whose DISCONNECT then has the data
+                         null, which Node's client takes for a parse error
 `burst`                  how many numbers go to every new connection before anything else does, default 0
 `log`                    path of the file for ``record``; lines are added and are there at once, also if the server is killed in the next moment
 `ackEvery`               n: ``record`` acknowledges only every n-th time that it comes for the same i, since the process began
 `engineOnly`             no Socket.IO: an Engine.IO server that sends `burst` messages ``number i``, echoes every message and closes on ``close!``
 connectionStateRecovery  Node only; ``{}`` is enough. Every event of the server that is neither a question nor volatile then has one argument more
                          at its end, the offset
-`alwaysConnect`          Python only: everybody is let in, and who should not have been is disconnected, with the refusal as data
+`alwaysConnect`          Python only: everybody is let in, and who should not have been is disconnected, with the refusal as data (Node's client takes
+                         that for a parse error, too)
 =======================  ===========================================================================================================================
+
+`run_client` runs Node's client against them (``client.cjs``), and `tests.peers.proxy` is a line in front of them that can be cut.
 
 A peer leaves when its standard input ends, which happens at the latest when the test process is gone: no test can leave a server behind.
 Processes are plain `subprocess` ones and bound to no event loop, so a peer may outlive a test and be shared by many.

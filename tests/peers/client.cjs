@@ -5,7 +5,7 @@
  *
  * The url may name a namespace. Options are those of the library; of `parser` only "msgpack" is known. Steps of the script, in order:
  *
- *   ["emit", name, args...]        and ["volatile", name, args...]
+ *   ["emit", name, args...]
  *   ["count", n]                   emits "count" 0 to n-1 in one burst
  *   ["call", name, args...]        emits and waits for the acknowledgement
  *   ["until", name, n]             waits until n events of that name have come since the start
@@ -47,7 +47,6 @@ async function until(condition) {
 async function run() {
   for (const [verb, ...rest] of script) {
     if (verb === "emit") socket.emit(...rest);
-    else if (verb === "volatile") socket.volatile.emit(...rest);
     else if (verb === "count") for (let i = 0; i < rest[0]; i++) socket.emit("count", i);
     else if (verb === "call") say("ack", ...(await new Promise((resolve) => socket.emit(...rest, (...args) => resolve(args)))));
     else if (verb === "until") await until(() => (seen.get(rest[0]) ?? 0) >= rest[1]);

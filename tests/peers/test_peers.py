@@ -181,6 +181,8 @@ def test_msgpack_is_spoken(peer_server: StartPeer, kind: Kind) -> None:
     check_conduct(run_client(f"{peer.url}/echo2", CONDUCT, transports=["websocket"], parser="msgpack"))
     refused = run_client(f"{peer.url}/admin", [], auth={"token": "guess"}, parser="msgpack")
     assert refused == [["connect_error", "not authorized", {"code": 7}]]
+    kicked = run_client(peer.url, [["emit", "kick"], ["disconnected", 1]], transports=["websocket"], parser="msgpack")
+    assert ["disconnect", {"node": "io server disconnect", "python": "parse error"}[kind]] in kicked
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -263,16 +265,21 @@ async def test_python_can_say_yes_before_it_says_no(peer_server: StartPeer) -> N
 # ------------------------------------------------------------------------------------------------------------------------- what a peer remembers
 
 
-@pytest.mark.parametrize(("ack_every", "mute", "times"), [(3, 0, 3), (1, 2, 3), (2, 2, 4)])
+@pytest.mark.parametrize(("ack_every", "mute", "answered"), [(1, 0, [1, 2, 3, 4, 5, 6]), (3, 0, [3, 6]), (1, 2, [3, 4, 5, 6]), (2, 2, [4, 6])])
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.usefixtures("node_client")
-def test_record_may_want_to_be_asked_again(peer_server: StartPeer, kind: Kind, ack_every: int, mute: int, times: int, tmp_path: Path) -> None:
+async def test_record_may_want_to_be_asked_again(
+    peer_server: StartPeer, kind: Kind, ack_every: int, mute: int, answered: list[int], tmp_path: Path
+) -> None:
     log = tmp_path / "log"
     peer = peer_server(kind, log=str(log), ackEvery=ack_every)
-    script: list[list[Any]] = [["call", "mute", mute], ["call", "record", "a"], ["call", "record", 1]]
-    lines = run_client(peer.url, script, transports=["websocket"], retries=9, ackTimeout=200)
-    assert [line[1:] for line in lines if line[0] == "ack"] == [[None], [None, "a"], [None, 1]]
-    assert [json.loads(line) for line in log.read_text().splitlines()] == ["a"] * times + [1] * ack_every
+    async with wire(peer.url) as websocket:
+        await websocket.send_str(f'420["mute",{mute}]')
+        for id in range(1, 7):
+            await websocket.send_str(f'42{id}["record","a"]')
+        await websocket.send_str('427["transport"]')
+        came = [await websocket.receive_str() for _ in range(len(answered) + 2)]
+    assert came == ["430[]", *(f'43{id}["a"]' for id in answered), '437["websocket"]']
+    assert [json.loads(line) for line in log.read_text().splitlines()] == ["a"] * 6
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -345,7 +352,8 @@ REASONS = {
 @pytest.mark.parametrize("how", REASONS)
 @pytest.mark.parametrize("kind", KINDS)
 async def test_the_server_remembers_why_a_client_went(peer_server: StartPeer, kind: Kind, how: str) -> None:
-    peer = peer_server(kind, pingInterval=200, pingTimeout=200)
+    times: dict[str, Any] = {"pingInterval": 300, "pingTimeout": 700} if how == "freeze" else {}
+    peer = peer_server(kind, **times)
     async with Proxy(peer) as proxy, python_client(peer.url) as witness, python_client(proxy.url, auth={"key": how}) as client:
         assert await witness.call("reasons", how, timeout=5) == []
         totals = await witness.call("totals", timeout=5)
