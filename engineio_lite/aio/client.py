@@ -135,10 +135,10 @@ class Client(Generic[Item]):
     def _deliver(self, event: Any) -> None:
         match event:
             case Upgraded():
-                _resolve(self._upgrade_over)
+                resolve(self._upgrade_over)
             case UpgradeFailed(error):
                 self._upgrade_error = error
-                _resolve(self._upgrade_over)
+                resolve(self._upgrade_over)
                 logger.info("upgrade failed, going on by polling: %s", error)
             case PollingStuck(polls):
                 logger.info("the server answered %d polls with nothing, repairing", polls)
@@ -153,7 +153,7 @@ class Client(Generic[Item]):
         if self._closed.done():
             return
         self._closed.set_result(closed)
-        _resolve(self._upgrade_over)
+        resolve(self._upgrade_over)
         error = self._error()
         self._stream.finish(error)
         if not self._opened.done():
@@ -271,6 +271,7 @@ class Opening(Generic[ClientType]):
             await self._client.close()
 
 
-def _resolve(future: asyncio.Future[None]) -> None:
+def resolve(future: asyncio.Future[None]) -> None:
+    """Let whoever waits go on."""
     if not future.done():
         future.set_result(None)

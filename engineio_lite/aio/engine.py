@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Unpack
 
-from engineio_lite.aio.client import Client, Opening, Options, _resolve
+from engineio_lite.aio.client import Client, Opening, Options, resolve
 from engineio_lite.aio.options import ConnectOptions
 from engineio_lite.events import MessageReceived, Opened
 from engineio_lite.inputs import SendMessages
@@ -22,7 +22,7 @@ class EngineIOClient(Client[str | bytes]):
             return
         super()._deliver(event)
         if type(event) is Opened:
-            _resolve(self._opened)
+            resolve(self._opened)
 
     async def send(self, *messages: str | bytes) -> None:
         """Send messages, with no other between them; returns when they are queued for the next POST or written to the WebSocket.

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from msgspec import UNSET, UnsetType
 
 from engineio_lite.aio.delivery import Delivery
-from engineio_lite.aio.handlers import Function, Handler, Handlers, Key
-from engineio_lite.aio.stream import Stream
+from engineio_lite.aio.handlers import Function, Handler, Key
+from engineio_lite.aio.inbox import Box
 from engineio_lite.aio.typed import TypedEvents, models_by_event
 from engineio_lite.causes import Cause
 from engineio_lite.exceptions import ConnectionClosed, LocalProtocolError
@@ -53,8 +53,7 @@ class Namespace:
         self._auth = auth
         self._sid: str | None = None
         self._recovered = False
-        self._handlers = Handlers()
-        self._own: Stream[EventReceived] | None = None
+        self._box = Box(name)
 
     # ------------------------------------------------------------------------------------------------------------------------- what is known
 
@@ -104,7 +103,7 @@ class Namespace:
         Raises `LocalProtocolError` for what cannot be sent (nothing is sent then), or what ended the connection. Safe to cancel: the event is sent
         whole or not at all.
         """
-        return await self._client._emit(
+        return await self._client._sender.emit(
             self._name, name, args, ack=ack or callback is not None, callback=callback, timeout=timeout, volatile=volatile, retries=retries
         )
 
@@ -114,7 +113,7 @@ class Namespace:
         `timeout` is seconds (None: as long as the connection lasts); left out it is the client's `ack_timeout`. `retries` is as for `emit`. Raises
         `AckTimeout`, what ended the connection, or what `emit` raises. Safe to cancel: a late answer is dropped.
         """
-        return await self._client._call(self._name, name, args, timeout, retries)
+        return await self._client._sender.call(self._name, name, args, timeout, retries)
 
     async def acknowledge(self, event: EventReceived, *args: object) -> None:
         """Answer an event that has an `ack_id`, once.
@@ -152,20 +151,20 @@ class Namespace:
     def off(self, key: Key | None = None, function: Function | None = None) -> None:
         """Call `function`, or whatever is registered for `key`, no more; without arguments nothing at all."""
         if key is None:
-            self._handlers.clear()
+            self._box.handlers.clear()
         else:
-            self._handlers.remove(key, function)
-        self._client._listeners_changed()
+            self._box.handlers.remove(key, function)
+        self._client._inbox.listeners_changed()
 
     def off_any(self, function: Function | None = None) -> None:
         """Call `function`, or whatever is registered for every event, no more."""
-        self._handlers.remove(None, function)
-        self._client._listeners_changed()
+        self._box.handlers.remove(None, function)
+        self._client._inbox.listeners_changed()
 
     def _register(self, key: Key | None, function: Wanted | None, handler: Handler) -> Any:
         def register(function: Wanted) -> Wanted:
-            self._handlers.add(key, Handler(function, handler.once, handler.concurrent, handler.model))
-            self._client._listeners_changed()
+            self._box.handlers.add(key, Handler(function, handler.once, handler.concurrent, handler.model))
+            self._client._inbox.listeners_changed()
             return function
 
         return register if function is None else register(function)
@@ -175,7 +174,7 @@ class Namespace:
 
         Raises `TimedOut` after `timeout` seconds (None: never), or what ended the connection. Safe to cancel: the event is not lost.
         """
-        return await self._client._wait_for(self, name, timeout)
+        return await self._client._wait_for(self._box, name, timeout)
 
     async def receive(self) -> EventReceived:
         """Return the next event of this namespace that has no handler, in wire order.
@@ -183,7 +182,9 @@ class Namespace:
         Raises what ended the connection or the namespace once everything that came before is taken: an `EngineIOError`, or `ConnectionClosed`
         after an orderly end. Safe to cancel: nothing is lost.
         """
-        return await self._stream_of_own().get()
+        box = self._box
+        stream = self._client._inbox.read_separately(box, is_wanted=self._client._link.is_wanted(self._name)) if box.stream is None else box.stream
+        return await stream.get()
 
     def events(self, models: Any, *, name: str | None = None) -> TypedEvents[Any]:
         """Iterate as over this namespace itself, with the events that have a model converted to it; see `TypedEvents`.
@@ -205,11 +206,6 @@ class Namespace:
             if end.reason in BY_US:
                 raise StopAsyncIteration from None
             raise
-
-    def _stream_of_own(self) -> Stream[EventReceived]:
-        if self._own is None:
-            self._own = self._client._separate(self)
-        return self._own
 
 
 def _nothing() -> None:

@@ -49,6 +49,11 @@ class Stream(Generic[Item]):
         self._items.append(item)
         _wake(self._arrival)
 
+    def put_back(self, item: Item) -> None:
+        """Put one thing that was taken back where it was, before all others; also after the end."""
+        self._items.appendleft(item)
+        _wake(self._arrival)
+
     def finish(self, end: BaseException) -> None:
         """End the stream: once everything is taken, `get` raises `end`."""
         if self._end is None:
@@ -84,7 +89,7 @@ class Stream(Generic[Item]):
 
     async def wait_room(self) -> None:
         """Return once no more than half of the limit waits, or the stream has ended. Safe to cancel."""
-        while self.full and self._end is None:
+        if self.full and self._end is None:
             if self._room is None or self._room.done():
                 self._room = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._room)
