@@ -109,7 +109,7 @@ class Driver:
             self._look()
 
     def _report(self, wire: Wire, input: Any) -> None:
-        if wire is self._wire:
+        if wire is self._wire and not self._is_down:
             self.process(input)
 
     def _start_over(self) -> None:

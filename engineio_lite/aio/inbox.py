@@ -156,10 +156,9 @@ class Inbox:
 
     def is_full(self, awaits: bool) -> bool:
         """Whether the driver should read no further; `awaits` says that somebody waits for an answer behind what is unread."""
-        if self.plain and not awaits:
-            return self.stream.full
-        full = [stream for stream in (self.dispatcher.queue, *self._streams()) if stream.full]
-        if not full:
+        if self.plain:
+            return self.stream.full and (not awaits or self.overflows())
+        if not any(stream.full for stream in (self.dispatcher.queue, *self._streams())):
             return False
         return not (awaits or self._waiters) or self.overflows()
 

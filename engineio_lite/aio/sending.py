@@ -149,13 +149,13 @@ class Sender:
         if driver.holding_back:
             await driver.wait_writable()
             self._owner.raise_if_closed()
-        held, lost_connections = len(self._held), self._lost_connections
+        lost_connections = self._lost_connections
         self._emitting = delivery
         try:
             driver.process(wish)
         finally:
             self._emitting = None
-        passed_on = type(wish) is Emit and len(self._held) == held and not delivery.final
+        passed_on = type(wish) is Emit and wish.ticket not in self._held and not delivery.final
         if driver.unwritten:
             await driver.flush()
         self._owner.raise_if_closed()
