@@ -469,7 +469,7 @@ def encode_msgpack(packet: Packet, *, limits: Limits = DEFAULT_LIMITS) -> list[s
             and _are_plain(data, limits.max_depth - 1, _integer_bounds(limits))
         ):
             return [_encode({"type": 2, "data": data, "nsp": MAIN_NAMESPACE})]
-    except (IndexError, UnicodeEncodeError, RecursionError, msgspec.EncodeError):
+    except (IndexError, ValueError, RecursionError):
         pass
     return [_encode_rare(packet, limits)]
 
@@ -486,7 +486,7 @@ def _encode_rare(packet: Packet, limits: Limits) -> bytes:
         return _encode(fields)
     except RecursionError:
         raise refused("expected less nesting than the interpreter's stack can follow", Cause.TOO_DEEP) from None
-    except (UnicodeEncodeError, msgspec.EncodeError) as error:  # lone surrogates; strings of more than 4 GiB
+    except ValueError as error:  # lone surrogates, a released memoryview, more than 4 GiB in one piece
         raise refused(f"expected what MessagePack can hold: {error}", Cause.BAD_MESSAGE) from None
 
 

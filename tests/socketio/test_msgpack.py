@@ -392,6 +392,7 @@ def test_values(content: str, value: object) -> None:
     for found in (alone, in_array[0], in_object["j"]):
         assert found == value
         assert type(found) is type(value)
+        assert not isinstance(found, Ext) or type(found.data) is bytes
 
 
 def test_extensions_with_code_0_keep_their_order() -> None:
@@ -435,6 +436,10 @@ FAULTS: list[tuple[bytes, Cause, int]] = [
     (b"\x81\xc1", Cause.BAD_MSGPACK, 1),
     *((wire(b"\x82\xa1k\x01" + pack(key) + b"\xc0"), Cause.BAD_MSGPACK, START + 4) for key in NO_KEYS),
     (wire(b"\x81\xd4\x00\x00\xc0"), Cause.BAD_MSGPACK, START + 1),
+    # What stands in fields that mean nothing is held against the same rules.
+    (b"\x84" + GOOD[1:] + b"\x01\xc0", Cause.BAD_MSGPACK, len(GOOD)),
+    (b"\x84" + GOOD[1:] + b"\xa1x" + b"\x91" * 100 + b"\x90", Cause.TOO_DEEP, len(GOOD) + 2 + 100),
+    (b"\x85" + GOOD[1:] + b"\xa2id\x07\x01\xc0", Cause.BAD_MSGPACK, len(GOOD) + 4),
     # Text.
     (wire(b"\xa1\xff"), Cause.BAD_UTF8, START + 1),
     (wire(b"\xa3a\xed\xa0"), Cause.BAD_UTF8, START + 2),
@@ -596,7 +601,7 @@ def test_depth_is_exact(depth: int, opening: str, last: str) -> None:
 def test_integers_are_bounded_exactly(digits: int, sign: int) -> None:
     limits = Limits(max_integer_digits=digits)
     largest = min(10**digits - 1, 2**63 - 1) * sign
-    packet = Packet(EVENT, ["a", {"k": [largest]}], id=MAX_ACK_ID)  # an id has a bound of its own
+    packet = Packet(EVENT, ["a", {"k": [largest]}])
     message = encoded(packet, limits=limits)
     assert decode(message, limits=limits) == packet
     assert decode(wire(pack(largest), b"\xd4\0\0"), limits=limits).data == ["a", largest, None]
@@ -605,12 +610,20 @@ def test_integers_are_bounded_exactly(digits: int, sign: int) -> None:
         assert refusal(Packet(EVENT, ["a", largest + sign]), limits=limits) is Cause.BAD_NUMBER
 
 
+def test_an_id_has_a_bound_of_its_own() -> None:
+    limits = Limits(max_integer_digits=1)
+    for packet in (Packet(EVENT, ["a"], id=MAX_ACK_ID), Packet(EVENT, ["a", Ext(5, b"")], id=MAX_ACK_ID)):
+        assert decode(encoded(packet, limits=limits), limits=limits) == packet
+    assert fault(fields(type=10), limits=limits) == (Cause.UNKNOWN_PACKET_TYPE, 0)
+
+
 def test_an_integer_of_20_digits_fits_where_19_are_allowed_only_below() -> None:
     limits = Limits(max_integer_digits=19)
     assert argument("cf8ac7230489e7ffff") == 10**19 - 1
     assert decode(wire(bytes.fromhex("cf8ac7230489e7ffff")), limits=limits).data == ["a", 10**19 - 1]
     assert fault(wire(bytes.fromhex("cf8ac7230489e80000")), limits=limits) == (Cause.BAD_NUMBER, START)
     assert decode(wire(bytes.fromhex("d38000000000000000")), limits=limits).data == ["a", -(2**63)]
+    assert refusal(Packet(EVENT, ["a", -(2**63) - 1]), limits=limits) is Cause.BAD_NUMBER
 
 
 @pytest.mark.parametrize("way", ["plain", "closer"])
@@ -728,6 +741,12 @@ def test_an_unhashable_type_is_refused_like_any_other() -> None:
     unhashable: Any = []
     assert refusal(Packet(unhashable)) is Cause.BAD_MESSAGE
     assert refusal(Packet(EVENT, ["a"], unhashable)) is Cause.BAD_NAMESPACE
+
+
+def test_a_memoryview_that_was_released_is_refused() -> None:
+    view = memoryview(b"x")
+    view.release()
+    assert refusal(Packet(EVENT, ["a", view])) is Cause.BAD_MESSAGE
 
 
 def test_timestamps_are_sent_by_who_writes_them() -> None:
