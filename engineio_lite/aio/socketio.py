@@ -103,23 +103,26 @@ class SocketIOClient(Client[Any], Namespace):
     def _namespace_changed(self, event: NamespaceConnected | NamespaceRefused | NamespaceLeft) -> None:
         name = event.namespace
         namespace = self._namespaces.get(name)
-        joining = self._joining.get(name)
         match event:
             case NamespaceConnected(_, sid, _, recovered):
                 if namespace is not None:
                     namespace._sid, namespace._recovered = sid, recovered
                 if name == self._name:
                     resolve(self._opened)
-                if joining is not None:
+                if (joining := self._joining.get(name)) is not None:
                     resolve(joining)
             case NamespaceRefused(_, error):
                 logger.info("namespace %s refused: %s", elide(name), error)
-                fail(joining, error)
+                self._gone(name, error)
             case NamespaceLeft(_, reason, refusal):
-                left = refusal or ConnectionClosed(f"namespace {elide(name)} was left: {reason}", reason=reason)
-                fail(joining, left)
-                if namespace is not None and namespace._box.stream is not None and not self._link.is_wanted(name):
-                    namespace._box.stream.finish(left)
+                self._gone(name, refusal or ConnectionClosed(f"namespace {elide(name)} was left: {reason}", reason=reason))
+
+    def _gone(self, name: str, error: EngineIOError) -> None:
+        """A namespace is not there; unless it will be asked for again, nothing more will come in it."""
+        fail(self._joining.get(name), error)
+        namespace = self._namespaces.get(name)
+        if namespace is not None and namespace._box.stream is not None and not self._link.is_wanted(name):
+            namespace._box.stream.finish(error)
 
     def _disconnected(self, event: Reconnecting) -> None:
         """A connection is gone and another will follow: what was on its way is lost, what waits waits on."""
