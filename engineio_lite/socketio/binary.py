@@ -118,7 +118,7 @@ class _Extractor:
             case int() | float():
                 return self._number(value)
             case bytes() | bytearray() | memoryview():
-                self.attachments.append(bytes(value))
+                self.attachments.append(_content(value))
                 return {PLACEHOLDER: True, "num": len(self.attachments) - 1}
             case dict():
                 return self._object(value, depth)
@@ -144,6 +144,13 @@ class _Extractor:
     def _check_depth(self, depth: int) -> None:
         if depth > self.max_depth:
             raise _refused(f"expected at most {self.max_depth} nested arrays and objects, got more", Cause.TOO_DEEP)
+
+
+def _content(value: bytes | bytearray | memoryview) -> bytes:
+    try:
+        return bytes(value)
+    except ValueError:  # a memoryview that was released
+        raise _refused("expected bytes, got a memoryview that was released", Cause.BAD_MESSAGE) from None
 
 
 def _key(key: object) -> str:

@@ -344,7 +344,7 @@ def encode(packet: Packet, *, limits: Limits = DEFAULT_LIMITS) -> list[str | byt
     # As in decoding, what is plain has a short way, and whatever has anything unusual about it, a fault included, falls through to the long one.
     data = packet.data
     try:
-        if type(data) is list and are_plain(data, limits.max_depth - 1):
+        if type(data) is list and limits.max_integer_digits >= _PLAIN_DIGITS and are_plain(data, limits.max_depth - 1):
             is_simple = packet.type is _EVENT and packet.id is None and packet.namespace == MAIN_NAMESPACE
             head = "2" if is_simple else _plain_head(packet)
             if head and (head[0] == "3" or (type(data[0]) is str and data[0] not in RESERVED_EVENTS)):
@@ -369,6 +369,9 @@ def _plain_head(packet: Packet) -> str:
     return f"{digit}{namespace}{ack_id}" if type(ack_id) is int and 0 <= ack_id <= MAX_ACK_ID else ""
 
 
+_PLAIN_DIGITS: Final = 19
+"""Digits of the largest integers that count as plain; a smaller limit is one for the long way to keep."""
+
 _encode_fast: Final = msgspec.json.Encoder().encode
 
 
@@ -389,7 +392,7 @@ def _encode_rare(packet: Packet, limits: Limits) -> list[str | bytes]:
 
 
 def _split(data: object, limits: Limits) -> tuple[object, list[bytes]]:
-    if are_plain((data,), limits.max_depth):
+    if limits.max_integer_digits >= _PLAIN_DIGITS and are_plain((data,), limits.max_depth):
         return data, []
     return extract(data, max_depth=limits.max_depth, max_integer_digits=limits.max_integer_digits)
 

@@ -354,3 +354,19 @@ def test_a_type_may_be_given_by_its_name() -> None:
     named: Any = "EVENT"
     assert encode(Packet(named, ["a"])) == ['2["a"]']
     assert refusal(Packet(named, ["connect"])) is Cause.RESERVED_EVENT
+
+
+def test_integers_beyond_a_small_limit_are_refused_both_ways() -> None:
+    few = Limits(max_integer_digits=3)
+    assert encode(Packet(PacketType.EVENT, ["a", 999]), limits=few) == ['2["a",999]']
+    with pytest.raises(LocalProtocolError) as caught:
+        encode(Packet(PacketType.EVENT, ["a", 1000]), limits=few)
+    assert caught.value.cause is Cause.BAD_NUMBER
+
+
+def test_a_memoryview_that_was_released_is_refused() -> None:
+    view = memoryview(b"x")
+    view.release()
+    with pytest.raises(LocalProtocolError) as caught:
+        encode(Packet(PacketType.EVENT, ["a", view]))
+    assert caught.value.cause is Cause.BAD_MESSAGE
