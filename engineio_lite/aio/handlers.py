@@ -41,7 +41,7 @@ class Handler(msgspec.Struct, frozen=True, eq=False):
     function: Function
     once: bool = False
     concurrent: bool = False
-    model: type | None = None
+    model: Any = None
 
 
 class Handlers:

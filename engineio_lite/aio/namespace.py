@@ -14,7 +14,7 @@ Events reach an application in one of three ways, and each event in one of them 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, overload
 
 from msgspec import UNSET, UnsetType
 
@@ -41,7 +41,11 @@ BY_US = frozenset({CloseReason.CLIENT_CLOSE, CloseReason.CLIENT_DISCONNECT})
 
 Wanted = TypeVar("Wanted", bound=Function)
 
-Model = TypeVar("Model")
+
+class Decorator(Protocol):
+    """Registers the function below it, which stays what it is."""
+
+    def __call__(self, function: Wanted, /) -> Wanted: ...
 
 
 class Namespace:
@@ -131,7 +135,11 @@ class Namespace:
 
     # ------------------------------------------------------------------------------------------------------------------------------- listening
 
-    def on(self, key: Key, function: Wanted | None = None, *, concurrent: bool = False, model: type | None = None) -> Any:
+    @overload
+    def on(self, key: Key, function: Wanted, *, concurrent: bool = ..., model: Any = ...) -> Wanted: ...
+    @overload
+    def on(self, key: Key, function: None = ..., *, concurrent: bool = ..., model: Any = ...) -> Decorator: ...
+    def on(self, key: Key, function: Any = None, *, concurrent: bool = False, model: Any = None) -> Any:
         """Call `function` with the arguments of every event named `key`; as a decorator if it is left out.
 
         `key` may also be a class of the client's own events, such as `Reconnecting` or `Closed`; then the function gets the event itself. Functions
@@ -140,11 +148,19 @@ class Namespace:
         """
         return self._register(key, function, Handler(_nothing, concurrent=concurrent, model=model))
 
-    def once(self, key: Key, function: Wanted | None = None, *, concurrent: bool = False, model: type | None = None) -> Any:
+    @overload
+    def once(self, key: Key, function: Wanted, *, concurrent: bool = ..., model: Any = ...) -> Wanted: ...
+    @overload
+    def once(self, key: Key, function: None = ..., *, concurrent: bool = ..., model: Any = ...) -> Decorator: ...
+    def once(self, key: Key, function: Any = None, *, concurrent: bool = False, model: Any = None) -> Any:
         """As `on`, for the next one only."""
         return self._register(key, function, Handler(_nothing, once=True, concurrent=concurrent, model=model))
 
-    def on_any(self, function: Wanted | None = None, *, concurrent: bool = False) -> Any:
+    @overload
+    def on_any(self, function: Wanted, *, concurrent: bool = ...) -> Wanted: ...
+    @overload
+    def on_any(self, function: None = ..., *, concurrent: bool = ...) -> Decorator: ...
+    def on_any(self, function: Any = None, *, concurrent: bool = False) -> Any:
         """Call `function` with the name and the arguments of every event, before those that are registered for it; as a decorator if left out."""
         return self._register(None, function, Handler(_nothing, concurrent=concurrent))
 
@@ -161,7 +177,7 @@ class Namespace:
         self._box.handlers.remove(None, function)
         self._client._inbox.listeners_changed()
 
-    def _register(self, key: Key | None, function: Wanted | None, handler: Handler) -> Any:
+    def _register(self, key: Key | None, function: Any, handler: Handler) -> Any:
         def register(function: Wanted) -> Wanted:
             self._box.handlers.add(key, Handler(function, handler.once, handler.concurrent, handler.model))
             self._client._inbox.listeners_changed()
