@@ -1,153 +1,33 @@
-"""Scripts over the door: a test is what goes in, what must come out, and when.
-
-    play(
-        polling()
-        >> Connect()
-        << poll(1)
-        >> answer(1, OPEN)
-        << opened()
-        >> at(0.2)
-        >> TimePassed()
-        << poll(2)
-    )
-
-``>>`` puts an input in (or sets the clock, with `at`); ``<<`` says what comes out of it, in order and in full: an input without ``<<`` must be
-answered with nothing. Outputs are compared as whole values. Where a value carries an error or the evidence around it, a `Pattern` stands for it
-(`ends`, `upgrade_fails`, `refuses`); `shows` looks at the connection itself. A script is a value that can be continued, so the way into a state is
-written once and used by many tests.
-
-If script and connection part, the failure shows the whole story with the difference in it.
-"""
+"""The words of scripts over the Engine.IO door; `tests.script` has the notation."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
-from urllib.parse import urlsplit
-
-import msgspec
 
 from engineio_lite.causes import Cause
-from engineio_lite.commands import CloseTransport, Command, OpenWebSocket, Poll, Post, SendFrame
+from engineio_lite.commands import CloseTransport, OpenWebSocket, Poll, Post, SendFrame
 from engineio_lite.connection import EngineIOConnection
-from engineio_lite.events import Closed, Event, MessageReceived, Opened, UpgradeFailed
-from engineio_lite.exceptions import EngineIOError, LocalProtocolError
+from engineio_lite.events import Closed, MessageReceived, Opened, UpgradeFailed
+from engineio_lite.exceptions import EngineIOError
 from engineio_lite.handshake import Handshake, build_url
 from engineio_lite.inputs import Connect, FrameReceived, Input, ResponseReceived, TimePassed, WebSocketOpened
 from engineio_lite.limits import Limits, Timeouts
 from engineio_lite.state import CloseReason, SessionState, Transport, UpgradeState
+from tests import script
+from tests.script import Like, View
+from tests.script import at as at
+from tests.script import play as play
+from tests.script import refuses as refuses
+from tests.script import without_token as without_token
 
 URL = "http://127.0.0.1:3000/engine.io/"
 SID = "lv_VI97HAXpY6yYWAAAB"
 PLAIN_TEXT = (("content-type", "text/plain; charset=UTF-8"),)
 
 
-@dataclass(frozen=True)
-class Clock:
-    """Not an input: what the clock says from here on."""
-
-    time: float
-
-
-@dataclass(frozen=True)
-class Pattern:
-    """What an output must look like, where comparing whole values would compare an error's prose."""
-
-    kind: type[Closed] | type[UpgradeFailed]
-    reason: CloseReason | None
-    cause: Cause | None
-    unsent: int
-    any_cause: bool = False
-
-    def matches(self, output: object) -> bool:
-        """Compare kind, reason, cause and the number of unsent messages."""
-        if not isinstance(output, self.kind):
-            return False
-        cause = output.error.cause if output.error is not None else None
-        rest = (output.reason, output.unsent) if isinstance(output, Closed) else (None, 0)
-        return rest == (self.reason, self.unsent) and (self.any_cause or cause == self.cause)
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """The call raises a `LocalProtocolError` with this cause, and nothing comes out."""
-
-    cause: Cause
-
-
-@dataclass(frozen=True)
-class View:
-    """What the connection shows of itself; None is not looked at."""
-
-    state: SessionState | None = None
-    upgrade: UpgradeState | None = None
-    transport: Transport | None = None
-    deadline: float | None = None
-    buffered_packets: int | None = None
-
-    def differs(self, connection: EngineIOConnection) -> str | None:
-        """Name what is different, if something is."""
-        seen = (connection.state, connection.upgrade_state, connection.transport, connection.deadline, connection.buffered_packets)
-        names = ("state", "upgrade", "transport", "deadline", "buffered_packets")
-        wanted = (self.state, self.upgrade, self.transport, self.deadline, self.buffered_packets)
-        wrong = [f"{name} is {is_!s}, not {due!s}" for name, is_, due in zip(names, seen, wanted, strict=True) if due is not None and is_ != due]
-        return ", ".join(wrong) or None
-
-
-Expected: TypeAlias = Command | Event | Pattern | Refusal | View
-Step: TypeAlias = Clock | Input
-
-
-class Script:
-    """A connection and the story it is to live through; see the module."""
-
-    def __init__(self, connection: EngineIOConnection, steps: Sequence[tuple[Step, tuple[Expected, ...]]] = ()) -> None:
-        self.connection = connection
-        self.steps = tuple(steps)
-
-    def __rshift__(self, step: Step) -> Script:
-        return Script(self.connection, (*self.steps, (step, ())))
-
-    def __lshift__(self, expected: Expected) -> Script:
-        step, others = self.steps[-1]
-        return Script(self.connection, (*self.steps[:-1], (step, (*others, expected))))
-
-    def __add__(self, others: Sequence[Expected]) -> Script:
-        script = self
-        for expected in others:
-            script = script << expected
-        return script
-
-
-def play(script: Script) -> EngineIOConnection:
-    """Run a script on its connection and hand the connection back; the failure of a step tells the whole story."""
-    now = 0.0
-    story: list[str] = []
-    for step, expected in script.steps:
-        if isinstance(step, Clock):
-            now = step.time
-            continue
-        story.append(f"{now:9.3f} >> {step!r}")
-        outputs: list[object]
-        try:
-            outputs = list(script.connection.process(step, now))
-        except LocalProtocolError as error:
-            outputs = [Refusal(error.cause)]
-        wanted = [item for item in expected if not isinstance(item, View)]
-        alike = len(outputs) == len(wanted) and all(_alike(want, got) for want, got in zip(wanted, outputs, strict=True))
-        if not alike:
-            raise AssertionError("\n".join(["script and connection part:", *story, *_difference(wanted, outputs)]))
-        story += [f"          << {output!r}" for output in outputs]
-        for view in expected:
-            if isinstance(view, View) and (difference := view.differs(script.connection)) is not None:
-                raise AssertionError("\n".join(["the connection shows something else:", *story, f"          !! {difference}"]))
-    return script.connection
-
-
-def _alike(want: Expected, got: object) -> bool:
-    return want.matches(got) if isinstance(want, Pattern) else want == without_token(got)
+Script: TypeAlias = script.Script[EngineIOConnection]
 
 
 def feed(connection: EngineIOConnection, happening: Input, now: float = 0.0) -> list[object]:
@@ -155,34 +35,7 @@ def feed(connection: EngineIOConnection, happening: Input, now: float = 0.0) -> 
     return [without_token(output) for output in connection.process(happening, now)]
 
 
-def without_token(output: object) -> object:
-    """Leave the cache buster ``t`` out of a command's URL: it is different each time and means nothing."""
-    if not isinstance(output, Poll | Post | OpenWebSocket):
-        return output
-    parts = urlsplit(output.url)
-    kept = [pair for pair in parts.query.split("&") if not pair.startswith("t=")]
-    return msgspec.structs.replace(output, url=parts._replace(query="&".join(kept)).geturl())
-
-
-def _difference(wanted: Sequence[Expected], outputs: Sequence[object]) -> list[str]:
-    lines = []
-    for index in range(max(len(wanted), len(outputs))):
-        want = wanted[index] if index < len(wanted) else None
-        got = outputs[index] if index < len(outputs) else None
-        if want is not None and got is not None and _alike(want, got):
-            lines.append(f"          << {got!r}")
-            continue
-        lines += [f"      - due << {want!r}"] if want is not None else []
-        lines += [f"      + got << {got!r}"] if got is not None else []
-    return lines
-
-
 # --- The words of a script: inputs.
-
-
-def at(time: float) -> Clock:
-    """Set the clock."""
-    return Clock(time)
 
 
 def answer(request: int, *packets: str, status: int = 200) -> ResponseReceived:
@@ -260,24 +113,19 @@ def gets(data: str | bytes) -> MessageReceived:
     return MessageReceived(data)
 
 
-def ends(reason: CloseReason, cause: Cause | None = None, *, unsent: int = 0) -> Pattern:
+def ends(reason: CloseReason, cause: Cause | None = None, *, unsent: int = 0) -> Like:
     """`Closed`, for this reason, with an error of this cause (None: without an error)."""
-    return Pattern(Closed, reason, cause, unsent)
+    return Like(Closed, (reason, unsent), cause)
 
 
-def ends_somehow(reason: CloseReason, *, unsent: int = 0) -> Pattern:
+def ends_somehow(reason: CloseReason, *, unsent: int = 0) -> Like:
     """`Closed`, for this reason, whatever the error."""
-    return Pattern(Closed, reason, None, unsent, any_cause=True)
+    return Like(Closed, (reason, unsent), any_cause=True)
 
 
-def upgrade_fails(cause: Cause | None = None) -> Pattern:
+def upgrade_fails(cause: Cause | None = None) -> Like:
     """`UpgradeFailed`; without a cause any will do."""
-    return Pattern(UpgradeFailed, None, cause, 0, any_cause=cause is None)
-
-
-def refuses(cause: Cause) -> Refusal:
-    """The call is refused."""
-    return Refusal(cause)
+    return Like(UpgradeFailed, (), cause, any_cause=cause is None)
 
 
 def shows(
@@ -287,9 +135,17 @@ def shows(
     transport: Transport | None = None,
     deadline: float | None = None,
     buffered_packets: int | None = None,
-) -> View:
+) -> View[EngineIOConnection]:
     """Look at the connection."""
-    return View(state, upgrade, transport, deadline, buffered_packets)
+    return View(
+        (
+            ("state", lambda connection: connection.state, state),
+            ("upgrade", lambda connection: connection.upgrade_state, upgrade),
+            ("transport", lambda connection: connection.transport, transport),
+            ("deadline", lambda connection: connection.deadline, deadline),
+            ("buffered_packets", lambda connection: connection.buffered_packets, buffered_packets),
+        )
+    )
 
 
 # --- The ways into the states.
