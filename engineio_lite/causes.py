@@ -103,6 +103,7 @@ class Cause(StrEnum):
     # --- Socket.IO.
     NAMESPACE_REFUSED = "namespace-refused"
     AUTH_FAILED = "auth-failed"
+    DECIDE_FAILED = "decide-failed"
     SOCKETIO_V2 = "socketio-v2"
     TOO_MANY_EARLY_EVENTS = "too-many-early-events"
 
@@ -167,6 +168,7 @@ FIXES: Mapping[Cause, str] = MappingProxyType(
         Cause.WEBSOCKET_PROTOCOL_ERROR: "the server probably refuses this protocol version after accepting the WebSocket",
         Cause.NAMESPACE_REFUSED: "check the namespace's name and the auth payload; the transport is healthy",
         Cause.AUTH_FAILED: "see the exception that auth raised, which is this error's cause",
+        Cause.DECIDE_FAILED: "see the exception that decide raised, which is this error's cause",
         Cause.ACK_NOT_AWAITED: "answer an event that has an ack_id once, on the connection on which it came",
         Cause.DRAIN_TIMEOUT: "give more time, or see why the server does not take what waits",
         Cause.PAYLOAD_MISMATCH: "correct the model, or read the event's arguments as they are",

@@ -23,7 +23,7 @@ from engineio_lite.aio.wire import Reports, Sink, Wire, to_its_end
 from engineio_lite.causes import Cause
 from engineio_lite.commands import StartOver
 from engineio_lite.events import Closed, MessageReceived
-from engineio_lite.exceptions import EngineIOError
+from engineio_lite.exceptions import EngineIOError, LocalProtocolError
 from engineio_lite.handshake import Handshake
 from engineio_lite.inputs import TimePassed
 from engineio_lite.socketio.events import EventReceived
@@ -90,7 +90,11 @@ class Driver:
 
         Raises `LocalProtocolError` if the machine refuses it; then nothing happened.
         """
-        outputs = self._machine.process(input, self._loop.time())
+        try:
+            outputs = self._machine.process(input, self._loop.time())
+        except LocalProtocolError:
+            self._rearm()  # it may have something to tell all the same
+            raise
         if len(outputs) == 1 and type(outputs[0]) in _EVENTS_ALONE:
             # What comes in floods: one event and nothing to do. Then no timer came nearer and nothing was sent, so there is nothing to look after.
             self._sink.deliver(outputs[0])

@@ -17,7 +17,7 @@ from engineio_lite.aio.handlers import Acknowledge, Callback, Dispatcher, Functi
 from engineio_lite.aio.sending import fail, has_result
 from engineio_lite.aio.stream import Stream
 from engineio_lite.causes import Cause
-from engineio_lite.exceptions import ConnectionClosed, EngineIOError, LocalProtocolError, TimedOut, elide
+from engineio_lite.exceptions import EngineIOError, LocalProtocolError, TimedOut, elide
 from engineio_lite.limits import Limits
 from engineio_lite.socketio.events import EventReceived
 
@@ -33,6 +33,8 @@ class Box:
         self.handlers = Handlers()
         self.stream: Stream[EventReceived] | None = None
         """A stream of its own, if it is read by itself."""
+        self.end: EngineIOError | None = None
+        """Why nothing more will come here, if it will not."""
 
 
 Waiter = tuple[Box, str, "asyncio.Future[EventReceived]"]
@@ -83,6 +85,15 @@ class Inbox:
                 box.stream.finish(error)
         self.fail_waiters(error)
 
+    def leave(self, box: Box, error: EngineIOError) -> None:
+        """Nothing more will come in one namespace."""
+        box.end = error
+        if box.stream is not None:
+            box.stream.finish(error)
+        for waiting, _, arrived in self._waiters:
+            if waiting is box:
+                fail(arrived, error)
+
     def fail_waiters(self, error: EngineIOError) -> None:
         """Nobody who waits for an event will get it."""
         for _, _, arrived in self._waiters:
@@ -107,8 +118,8 @@ class Inbox:
     def _is_handled(self, event: Any) -> bool:
         return type(event) is EventReceived and self.boxes.get(event.namespace, self._main).handlers.wants(event.name)
 
-    def read_separately(self, box: Box, *, is_wanted: bool) -> Stream[EventReceived]:
-        """Return a stream for one namespace alone, with what waits for it already; `is_wanted` says whether more can come."""
+    def read_separately(self, box: Box) -> Stream[EventReceived]:
+        """Return a stream for one namespace alone, with what waits for it already."""
         if box is self._main:
             return self.stream
         if box.stream is None:
@@ -116,8 +127,8 @@ class Inbox:
             for event in self.stream.take(lambda event: type(event) is EventReceived and event.namespace == box.namespace):
                 box.stream.put(event)
             self.plain = False
-            if self._end is not None or not is_wanted:
-                box.stream.finish(self._end or ConnectionClosed(f"namespace {elide(box.namespace)} was left", reason=None))
+            if (end := box.end or self._end) is not None:
+                box.stream.finish(end)
         return box.stream
 
     def take_waiting(self, box: Box, name: str) -> EventReceived | None:

@@ -127,11 +127,11 @@ class Namespace:
         """
         if event.ack_id is None:
             raise LocalProtocolError(f"event {event.name!r} asks for no acknowledgement", cause=Cause.ACK_NOT_AWAITED)
-        await self._client._process(Acknowledge(event.ack_id, args, event.namespace))
+        await self._client._process(Acknowledge(event.ack_id, args, event.namespace, event.grant))
 
     async def leave(self) -> None:
         """Leave this namespace; leaving the last one closes the connection. Safe to cancel."""
-        await self._client._process(LeaveNamespace(self._name))
+        await self._client._leave_namespace(self._name)
 
     # ------------------------------------------------------------------------------------------------------------------------------- listening
 
@@ -198,9 +198,8 @@ class Namespace:
         Raises what ended the connection or the namespace once everything that came before is taken: an `EngineIOError`, or `ConnectionClosed`
         after an orderly end. Safe to cancel: nothing is lost.
         """
-        box = self._box
-        stream = self._client._inbox.read_separately(box, is_wanted=self._client._link.is_wanted(self._name)) if box.stream is None else box.stream
-        return await stream.get()
+        stream = self._box.stream
+        return await (stream if stream is not None else self._client._inbox.read_separately(self._box)).get()
 
     def events(self, models: Any, *, name: str | None = None) -> TypedEvents[Any]:
         """Iterate as over this namespace itself, with the events that have a model converted to it; see `TypedEvents`.

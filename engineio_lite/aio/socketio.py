@@ -106,6 +106,7 @@ class SocketIOClient(Client[Any], Namespace):
         match event:
             case NamespaceConnected(_, sid, _, recovered):
                 if namespace is not None:
+                    namespace._box.end = None
                     namespace._sid, namespace._recovered = sid, recovered
                 if name == self._name:
                     resolve(self._opened)
@@ -121,8 +122,8 @@ class SocketIOClient(Client[Any], Namespace):
         """A namespace is not there; unless it will be asked for again, nothing more will come in it."""
         fail(self._joining.get(name), error)
         namespace = self._namespaces.get(name)
-        if namespace is not None and namespace._box.stream is not None and not self._link.is_wanted(name):
-            namespace._box.stream.finish(error)
+        if namespace is not None and not self._link.is_wanted(name):
+            self._inbox.leave(namespace._box, error)
 
     def _disconnected(self, event: Reconnecting) -> None:
         """A connection is gone and another will follow: what was on its way is lost, what waits waits on."""
@@ -194,7 +195,7 @@ class SocketIOClient(Client[Any], Namespace):
     async def _answer(self, event: EventReceived, args: tuple[object, ...]) -> None:
         """Answer an event with what its handler returned."""
         if not self._closed.done() and event.ack_id is not None:
-            await self._process(Acknowledge(event.ack_id, args, event.namespace))
+            await self._process(Acknowledge(event.ack_id, args, event.namespace, event.grant))
 
     # ----------------------------------------------------------------------------------------------------------------------------- namespaces
 
@@ -227,6 +228,11 @@ class SocketIOClient(Client[Any], Namespace):
                 del self._joining[name]
             has_result(joining)  # seen, even where another error was raised instead
         return joined
+
+    async def _leave_namespace(self, name: str) -> None:
+        self._raise_if_closed()
+        self._driver.process(LeaveNamespace(name))
+        await self._driver.flush()  # if it was the last one that is the end, and no error here
 
     def _authenticate(self, namespace: str) -> None:
         """Ask the application for its auth, in a task of its own: it may take its time."""

@@ -336,9 +336,14 @@ class Engine:
         return asyncio.Event()
 
     def look_again(self) -> None:
-        """Something was fetched, or somebody began to wait for an answer: there may be room for more messages."""
+        """Somebody began to wait for an answer: more messages may be let in."""
         if self._session is not None:
             self._session.look_again()
+
+    def fetched(self) -> None:
+        """An event was taken away that lay there unread: there may be room for more."""
+        if self._session is not None:
+            self._session.fetched()
 
     def _report(self, message: str, error: BaseException) -> None:
         asyncio.get_running_loop().call_exception_handler({"message": f"engineio_lite.bridge: {message}", "exception": error})

@@ -7,7 +7,7 @@ done in wire order. And no more than ``limits.max_queued_events`` of them are un
 no further, which the server feels as back-pressure.
 
 While an application waits in `call`, `OVERFLOW` times as many are let in, because the answer comes behind them on the same ordered stream. When even
-that is reached, the calls fail and say so: waiting on would end in the server's ping timeout.
+that is reached and none of them gets anywhere, the calls fail and say so: waiting on would end in the server's ping timeout.
 
 Once a connection has ended all that it had brought is let in, before anybody is told of the end.
 """
@@ -32,6 +32,9 @@ from engineio_lite.state import CloseReason
 
 OVERFLOW: Final = 16
 """While calls wait, so many times the limit of unfinished messages is let in."""
+
+PATIENCE: Final = 0.25
+"""When that is reached too, how long it may last that nothing is finished, as a part of the ping timeout that the server announced."""
 
 
 class Audience(Protocol):
@@ -67,6 +70,7 @@ class Session(EngineIOClient):
         self._logger = logger
         self._line: deque[str | bytes] = deque()
         self._running: set[asyncio.Task[None]] = set()
+        self._moved_at = 0.0
         self._room: asyncio.Future[None] | None = None
         self._turn = asyncio.Lock()
         self._greeting: asyncio.Task[None] | None = None
@@ -132,18 +136,19 @@ class Session(EngineIOClient):
         return bool(self._line) or len(self._running) + self._audience.unread() >= self._most
 
     async def _wait_room(self) -> None:
-        reported = False
+        unfinished = len(self._running) + self._audience.unread()
+        self._logger.warning("%d messages are unfinished or unread: nothing more is read until there is room", unfinished)
+        self._moved_at = self._loop.time()
+        announced = self.handshake.ping_timeout if self.handshake is not None else 0.0
+        patience = PATIENCE * (announced or 1.0)
         while self._is_full() and self.closed is None:
-            if self._audience.answers_awaited():
-                message = f"{self._most} messages are unfinished before the answer of this call"
-                self._audience.give_up(LocalProtocolError(message, cause=Cause.RECEIVE_BUFFER_FULL))
-            elif not reported:
-                reported = True
-                self._logger.warning("%d messages are unfinished: nothing more is read until one of them is done", self._most)
             if self._room is None or self._room.done():
                 self._room = self._loop.create_future()
-            # Shielded, because a poll and a WebSocket may wait for the same room.
-            await asyncio.shield(self._room)
+            # `wait` leaves the future alone, because a poll and a WebSocket may wait for the same room.
+            await asyncio.wait({self._room}, timeout=patience)
+            if self._is_full() and self._audience.answers_awaited() and self._loop.time() - self._moved_at >= patience:
+                message = f"{len(self._running)} messages are being handled and {self._audience.unread()} are unread before the answer of this call"
+                self._audience.give_up(LocalProtocolError(message, cause=Cause.RECEIVE_BUFFER_FULL))
 
     # ---------------------------------------------------------------------------------------------------------------------------------- handling
 
@@ -164,15 +169,20 @@ class Session(EngineIOClient):
 
     def _handled(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
+        self._moved_at = self._loop.time()
         if not task.cancelled() and (error := task.exception()) is not None:
             self._loop.call_exception_handler({"message": "engineio_lite.bridge: a handler failed", "exception": error, "task": task})
         self.look_again()
 
+    def fetched(self) -> None:
+        """An event was taken away that lay there unread."""
+        self._moved_at = self._loop.time()
+        self._wake()
+
     def look_again(self) -> None:
-        """There may be room now: something was finished or fetched, or somebody began to wait for an answer."""
+        """There may be room now: something was finished, or somebody began to wait for an answer."""
         self._admit()
-        if self._room is not None and not self._is_full():
-            self._wake()
+        self._wake()
 
     def _wake(self) -> None:
         if self._room is not None and not self._room.done():

@@ -91,7 +91,7 @@ class AsyncSimpleClient(socketio.AsyncSimpleClient):  # type: ignore[misc]
             return event
         finally:
             if self.client is not None:
-                self.client.eio.look_again()
+                self.client.eio.fetched()
 
     async def disconnect(self) -> None:
         """Leave the server, or stop trying to reach it, and return when everything is closed; harmless at any time.

@@ -241,7 +241,9 @@ class SocketIOConnection:
         if not namespace.allows(NamespaceInput.CONNECT):
             raise LocalProtocolError(f"namespace {elide(wish.namespace)} is {namespace.state} already", cause=Cause.ALREADY_CONNECTED)
         self._check_namespaces()
-        connect = None if wish.deferred else self._encode_connect(wish.namespace, wish.auth)
+        connect: str | bytes | None = self._encode_connect(wish.namespace, None if wish.deferred else wish.auth)
+        if wish.deferred:
+            connect = None  # it was only tried whether the name is one
         # A second CONNECT before the answer to the first would make Node close the connection: it waits for that answer.
         now = self.engine.state is SessionState.OPEN and not namespace.abandoned and connect is not None
         if connect is not None and not now and self.engine.state is SessionState.OPEN:

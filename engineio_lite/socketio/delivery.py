@@ -37,7 +37,7 @@ class Repeated(msgspec.Struct):
 class Scope:
     """One namespace as the application wants it, whatever connection carries it."""
 
-    __slots__ = ("answered", "auth", "connected", "deferred", "gone", "held", "in_flight", "name", "next_ack_id", "queue", "recovery")
+    __slots__ = ("answered", "auth", "connected", "deferred", "gone", "grant", "held", "in_flight", "name", "next_ack_id", "queue", "recovery")
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -46,6 +46,8 @@ class Scope:
         self.connected = False
         self.answered = False
         """Whether the connection that is there has got its answer, grant or refusal."""
+        self.grant = 0
+        """The number of the last grant, counted over all namespaces."""
         self.gone: Exception | None = None
         """Why the server does not want us in it, until it is clear whether another connection will ask again."""
         self.recovery = Recovery()

@@ -43,12 +43,16 @@ class NamespaceLeft(msgspec.Struct, frozen=True):
 
 
 class EventReceived(msgspec.Struct, frozen=True):
-    """One event: `args` are its arguments, attachments in their places; `ack_id` is set where the server asks for an acknowledgement."""
+    """One event: `args` are its arguments, attachments in their places; `ack_id` is set where the server asks for an acknowledgement.
+
+    `grant` then tells which of a client's connections asked: it counts the namespaces that were granted before that one.
+    """
 
     namespace: str
     name: str | int | float
     args: list[object]
     ack_id: int | None = None
+    grant: int = 0
 
 
 class CallAnswered(msgspec.Struct, frozen=True):

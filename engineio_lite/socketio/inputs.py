@@ -78,11 +78,12 @@ class Deliver(msgspec.Struct, frozen=True):
 
 
 class Acknowledge(msgspec.Struct, frozen=True):
-    """Answer the event that carried `ack_id` with `args`, once."""
+    """Answer the event that carried `ack_id`, and `grant`, with `args`, once."""
 
     ack_id: int
     args: tuple[object, ...] = ()
     namespace: str = "/"
+    grant: int = 0
 
 
 SocketIOInput: TypeAlias = JoinNamespace | ProvideAuth | RefuseAuth | LeaveNamespace | Emit | Acknowledge

@@ -103,35 +103,48 @@ class SocketIOLink:
         self._attempt = 0
         self._retry_at = _NEVER
         self._first = True
+        """Whether no connection has stood yet, with a namespace granted."""
+        self._stood = False
+        """Whether the connection that is there does."""
         self._leaving = False
         self._recoverable = False
         self._unfinished: dict[str, Scope] = {}
         """Scopes whose queues may move now; in the order in which they became so."""
+        self._grants = 0
         self._now = 0.0
         self._out: list[Output] = []
+        self._kept: list[Output] = []
+        """What happened before a wish was refused, for the next call to tell."""
 
     # ------------------------------------------------------------------------------------------------------------------------------ the door
 
     def process(self, input: ClientInput, now: float) -> list[Output]:
         """Take one input at the instant `now` (monotonic seconds) and return what follows from it, in order.
 
-        Raises `LocalProtocolError` if the application asked for something illegal, and what `policy.decide` or `make_connection` raise; nothing else.
+        Raises `LocalProtocolError`, and nothing else but what `make_connection` raises, if the application asked for something illegal; then nothing
+        of it was done.
         """
         self._now = now
-        out: list[Output] = []
+        out, self._kept = self._kept, []
         self._out = out
-        handler = self._HANDLERS.get(type(input))
-        if handler is not None:
-            handler(self, input)
-        elif self.connection is not None:
-            self._lift(self.connection.process(input, now))  # type: ignore[arg-type]  # what is left is a connection's input
-        if self._unfinished:
-            self._go_on()
+        try:
+            handler = self._HANDLERS.get(type(input))
+            if handler is not None:
+                handler(self, input)
+            elif self.connection is not None:
+                self._lift(self.connection.process(input, now))  # type: ignore[arg-type]  # what is left is a connection's input
+            if self._unfinished:
+                self._go_on()
+        except BaseException:
+            self._kept = out
+            raise
         return out
 
     @property
     def deadline(self) -> float:
         """The instant at which `TimePassed` must be processed; infinity if there is none."""
+        if self._kept:
+            return self._now
         own = min(self._deadlines.next, self._retry_at)
         return own if self.connection is None else min(own, self.connection.deadline)
 
@@ -213,9 +226,8 @@ class SocketIOLink:
             state = "connected" if known.connected else "asked for"
             raise LocalProtocolError(f"namespace {elide(wish.namespace)} is {state} already", cause=Cause.ALREADY_CONNECTED)
         scope = Scope(wish.namespace)
-        if not wish.deferred:
-            self._check_auth(wish)
-            scope.auth = None if wish.auth is None else dict(wish.auth)
+        self._check_auth(wish)
+        scope.auth = None if wish.auth is None or wish.deferred else dict(wish.auth)
         scope.deferred = wish.deferred
         scope.next_ack_id = wish.first_ack_id
         if self.connection is not None:
@@ -246,7 +258,6 @@ class SocketIOLink:
 
     def _leave(self, wish: LeaveNamespace) -> None:
         scope = self._wanted(wish.namespace)
-        scope.recovery.forget()
         if self.connection is not None:
             outputs = self.connection.process(wish, self._now)
         else:
@@ -254,6 +265,7 @@ class SocketIOLink:
         del self._scopes[wish.namespace]
         self._drop(scope, ConnectionClosed(f"namespace {elide(wish.namespace)} was left", reason=CloseReason.CLIENT_DISCONNECT))
         self._lift(outputs)
+        self._answered()
         if not self._scopes and self.link_state is LinkState.WAITING:
             self._end(msgspec.structs.replace(self._last, reason=CloseReason.CLIENT_DISCONNECT, error=None))
 
@@ -322,15 +334,16 @@ class SocketIOLink:
 
     def _acknowledge(self, wish: Acknowledge) -> None:
         scope = self._wanted(wish.namespace)
-        if self.connection is None or not scope.connected:
+        if self.connection is None or not scope.connected or wish.grant != scope.grant:
             message = f"the connection on which namespace {elide(wish.namespace)} asked for the answer {wish.ack_id!r} is gone"
             raise LocalProtocolError(message, cause=Cause.ACK_NOT_AWAITED)
         self._lift(self.connection.process(wish, self._now))
 
     def _close(self, wish: Close) -> None:
-        self._leaving = True
         if self.connection is not None:
-            self._lift(self.connection.process(wish, self._now))
+            outputs = self.connection.process(wish, self._now)
+            self._leaving = True
+            self._lift(outputs)
         elif self.link_state is not LinkState.CLOSED:
             self._end(msgspec.structs.replace(self._last, reason=CloseReason.CLIENT_CLOSE, error=None))
 
@@ -361,21 +374,28 @@ class SocketIOLink:
         for output in outputs:
             kind = type(output)
             if kind is EventReceived:
-                out.append(self._received(output) if self._recoverable else output)  # type: ignore[arg-type]  # that is its kind
+                is_plain = not self._recoverable and output.ack_id is None  # type: ignore[union-attr]  # that is its kind
+                out.append(output if is_plain else self._received(output))  # type: ignore[arg-type]  # the same
             elif (watcher := self._WATCHERS.get(kind)) is not None:
                 watcher(self, output)
             else:
                 out.append(output)
 
     def _received(self, event: EventReceived) -> EventReceived:
-        scope = self._scopes.get(event.namespace)
-        return scope.recovery.strip(event) if scope is not None else event
+        scope = self._scopes[event.namespace]
+        if event.ack_id is None:
+            return scope.recovery.strip(event)
+        # Servers count their questions anew for each connection, so the number alone does not tell which one is answered.
+        return EventReceived(event.namespace, event.name, event.args, event.ack_id, scope.grant)
 
     def _granted(self, event: NamespaceConnected) -> None:
         scope = self._scopes[event.namespace]
         recovered = scope.recovery.granted(event.pid) if self._recovery else False
         self._recoverable = self._recoverable or scope.recovery.pid is not None
         scope.connected = scope.answered = True
+        scope.grant, self._grants = self._grants, self._grants + 1
+        self._first = False
+        self._stood = True
         self._out.append(msgspec.structs.replace(event, recovered=recovered) if recovered else event)
         self._unfinished[scope.name] = scope
         self._answered()
@@ -397,7 +417,6 @@ class SocketIOLink:
         connected = [scope for scope in scopes if scope.connected]
         if connected:
             self._step(LinkInput.JOINED)
-            self._first = False
             if self._attempt:
                 self._out.append(Reconnected(self._attempt, all(scope.recovery.taken_up for scope in connected)))
                 self._attempt = 0
@@ -449,7 +468,16 @@ class SocketIOLink:
         for scope in self._scopes.values():
             scope.next_ack_id = max(scope.next_ack_id, connection.next_ack_id(scope.name) if connection is not None else 0)
             scope.disconnected()
-        delay = self._delay(closed)
+        if self._stood:
+            self._attempt = 0
+            self._stood = False
+        try:
+            delay = self._delay(closed)
+        except Exception as error:  # of `policy.decide`, which is the application's
+            message = f"the policy's decide raised {type(error).__name__}, after {closed.reason}"
+            fault = EngineIOError(message, cause=Cause.DECIDE_FAILED, stage="session")
+            fault.__cause__ = error
+            closed, delay = msgspec.structs.replace(closed, error=fault), None
         if delay is None:
             self._end(closed)
             return
