@@ -153,6 +153,8 @@ class Engine:
             self._session = self._last = session = await self._make_session(engine_url(url, engineio_path), chosen, headers or {})
             try:
                 await self._establish(session)
+                if self._called_off:
+                    raise _called_off()
             except BaseException:
                 await self._leave(session)
                 raise
@@ -230,7 +232,7 @@ class Engine:
         be sent, and what ended the connection if it ended first. Safe to cancel: the messages are sent together or not at all.
         """
         session = self._session
-        if session is None or self.state != "connected":
+        if session is None or session.leaving or self.state != "connected":
             self.logger.warning("not sent, because there is no connection: %d messages", len(messages))
             return
         encoded = [_encode(message) for message in messages]
@@ -256,6 +258,7 @@ class Engine:
             await self._leave(session)
 
     async def _tell_end(self, session: Session) -> None:
+        session.leaving = True  # a disconnect handler may emit: that is dropped, as in the original, and not an error in it
         closed = session.closed
         by_server = closed is not None and closed.reason is CloseReason.SERVER_CLOSE
         if by_server:
@@ -289,10 +292,11 @@ class Engine:
         self._called_off = True
         session = self._session
         try:
-            if session is not None and session.keeper is not None and self.state == "connected" and session.closed is None:
+            if session is not None and session.closed is None:  # else its keeper tells how it ended
                 session.stop_listening()
-                self.state = "disconnecting"
-                await self._trigger("disconnect", reason or Reason.CLIENT_DISCONNECT)
+                if session.keeper is not None and self.state == "connected":
+                    self.state = "disconnecting"
+                    await self._trigger("disconnect", reason or Reason.CLIENT_DISCONNECT)
         finally:
             await self._see_off(session)
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import engineio_lite.bridge as socketio
+from tests.aio.raw import EngineServer
 
 ALL_TRANSPORTS = pytest.mark.parametrize("transports", [["polling"], ["websocket"], None], ids=["polling", "websocket", "default"])
 
@@ -47,6 +48,18 @@ class Seen(list[Any]):
         await self.until(lambda: all(item in self for item in items))
 
 
+class Listener(EngineServer):
+    """Does not send bytes back."""
+
+    def take(self, packet: str) -> None:
+        """Only remember bytes."""
+        if packet.startswith("b"):
+            self.received.append(packet)
+            self._note()
+        else:
+            super().take(packet)
+
+
 def watched(namespace: str = "/", **options: Any) -> tuple[socketio.AsyncClient, Seen]:
     """A client, and what its handlers are told: ``connect``, ``(disconnect, reason)``, ``(connect_error, data)``, and ``(event, arguments)``."""
     sio, seen = socketio.AsyncClient(**{**QUICK, **options}), Seen()
@@ -55,3 +68,10 @@ def watched(namespace: str = "/", **options: Any) -> tuple[socketio.AsyncClient,
     sio.on("connect_error", lambda *data: seen.note(("connect_error", *data)), namespace=namespace)
     sio.on("*", lambda event, *args: seen.note((event, args)), namespace=namespace)
     return sio, seen
+
+
+async def comes_true(condition: Callable[[], bool], timeout: float = SLACK) -> None:
+    """Return once `condition` holds, which is looked at in every turn of the loop: for what nobody can be told of."""
+    async with asyncio.timeout(timeout):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0)
