@@ -95,6 +95,10 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     namespace: float = 45.0
     """From a Socket.IO CONNECT to its answer; a Node server gives up on an idle connection after the same time."""
 
+    rejoin: float = 0.1
+    """From leaving a Socket.IO namespace to asking for it again. A Node server that reads both together takes the second for a duplicate and closes
+    the connection."""
+
 
 DEFAULT_LIMITS = Limits()
 DEFAULT_TIMEOUTS = Timeouts()

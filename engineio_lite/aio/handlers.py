@@ -110,12 +110,13 @@ class Dispatcher:
         self._loop = asyncio.get_running_loop()
         self._free = asyncio.Semaphore(limits.max_concurrent_handlers)
         self._main: asyncio.Task[None] | None = None
+        self._is_stopped = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     def put(self, work: Work) -> None:
         """Let this be handled when its turn comes."""
         self.queue.put(work)
-        if self._main is None:
+        if self._main is None and not self._is_stopped:
             self._main = self._spawn(self._run())
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -125,7 +126,7 @@ class Dispatcher:
         return task
 
     async def _run(self) -> None:
-        while True:
+        while not self._is_stopped:
             try:
                 work = await self.queue.get()
             except EngineIOError:
@@ -177,9 +178,10 @@ class Dispatcher:
         name = getattr(function, "__qualname__", repr(function))
         self._loop.call_exception_handler({"message": f"engineio_lite: handler {name} failed", "exception": error})
 
-    async def stop(self, patience: float) -> None:
-        """Cancel what runs, but for a handler that asks for this itself, and wait until it is gone, `patience` seconds at most."""
-        others = self._tasks - {asyncio.current_task()}
+    async def stop(self, patience: float, asking: asyncio.Task[Any] | None) -> None:
+        """Handle nothing more; cancel what runs, but for the task that is `asking`, and wait until it is gone, `patience` seconds at most."""
+        self._is_stopped = True
+        others = self._tasks - {asking}
         for task in others:
             task.cancel()
         if others:

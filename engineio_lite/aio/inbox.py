@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from engineio_lite.aio.handlers import Acknowledge, Callback, Dispatcher, Function, Handlers
 from engineio_lite.aio.sending import fail, has_result
@@ -37,7 +37,15 @@ class Box:
         """Why nothing more will come here, if it will not."""
 
 
-Waiter = tuple[Box, str, "asyncio.Future[EventReceived]"]
+class Arrival(NamedTuple):
+    """An event for those who waited for it: `others` are the futures of all who still have it, and `is_handled` says whether it has a handler too."""
+
+    event: EventReceived
+    others: list[asyncio.Future[Any]]
+    is_handled: bool
+
+
+Waiter = tuple[Box, str, asyncio.Future[Arrival]]
 
 
 class Inbox:
@@ -59,15 +67,16 @@ class Inbox:
 
     def route(self, event: EventReceived) -> None:
         """Bring an event to where it belongs."""
-        taken = False
-        for waiter in self._waiters.copy():
-            box, name, arrived = waiter
-            if event.name == name and event.namespace == box.namespace and not arrived.done():
-                arrived.set_result(event)
-                self._waiters.remove(waiter)
-                taken = True
         box = self.boxes.get(event.namespace, self._main)
-        if box.handlers.wants(event.name):
+        is_handled = box.handlers.wants(event.name)
+        taken: list[asyncio.Future[Any]] = []
+        for waiter in self._waiters.copy():
+            waiting, name, arrived = waiter
+            if event.name == name and event.namespace == waiting.namespace and not arrived.done():
+                taken.append(arrived)
+                arrived.set_result(Arrival(event, taken, is_handled))
+                self._waiters.remove(waiter)
+        if is_handled:
             self.dispatcher.put((box.handlers, event))
         elif not taken:
             (box.stream if box.stream is not None else self.stream).put(event)
@@ -139,26 +148,34 @@ class Inbox:
 
     async def wait_for(self, box: Box, name: str, timeout: float | None) -> EventReceived:
         """Return the next event of that name to come. Raises `TimedOut` after `timeout` seconds, or the end. Safe to cancel."""
-        arrived: asyncio.Future[EventReceived] = self._loop.create_future()
+        arrived: asyncio.Future[Arrival] = self._loop.create_future()
         waiter = (box, name, arrived)
         self._waiters.append(waiter)
         self.plain = False
         self.release()
         try:
             async with asyncio.timeout(timeout):
-                return await arrived
+                return (await arrived).event
         except TimeoutError:
+            if has_result(arrived):
+                return arrived.result().event  # it came in the very turn in which the time was over
             raise TimedOut(f"no event {elide(name)} came within {timeout:.3g} s", cause=Cause.WAIT_TIMEOUT, stage="namespace") from None
         except asyncio.CancelledError:
             if has_result(arrived):
-                # It came in the same turn in which we were cancelled: whoever reads next shall have it.
-                (box.stream if box.stream is not None else self.stream).put_back(arrived.result())
+                self._return(box, arrived)
             raise
         finally:
             if waiter in self._waiters:
                 self._waiters.remove(waiter)
             has_result(arrived)
             self.listeners_changed()
+
+    def _return(self, box: Box, arrived: asyncio.Future[Arrival]) -> None:
+        """An event came for somebody who was cancelled in the same turn: if nobody else has it, whoever reads next shall."""
+        event, others, is_handled = arrived.result()
+        others.remove(arrived)
+        if not others and not is_handled:
+            (box.stream if box.stream is not None else self.stream).put_back(event)
 
     # ---------------------------------------------------------------------------------------------------------------------------- back-pressure
 
@@ -179,14 +196,13 @@ class Inbox:
 
     async def wait_room(self, awaits: Callable[[], bool], fail_calls: Callable[[EngineIOError], None]) -> None:
         """Return when the driver should read again; who would find an answer behind too many unread events fails. Safe to cancel."""
-        if self.overflows():
-            unread = max(map(len, (self.dispatcher.queue, *self._streams())))
-            error = LocalProtocolError(f"{unread} events wait unread before the answer of this call", cause=Cause.RECEIVE_BUFFER_FULL)
-            fail_calls(error)
-            self.fail_waiters(error)
         while self._end is None and self.is_full(awaits()):
-            full = next(stream for stream in (self.dispatcher.queue, *self._streams()) if stream.full)
-            await full.wait_room()
+            full = [stream for stream in (self.dispatcher.queue, *self._streams()) if stream.full]
+            if self.overflows() and (awaits() or self._waiters):
+                error = LocalProtocolError(f"{max(map(len, full))} events wait unread before the answer", cause=Cause.RECEIVE_BUFFER_FULL)
+                fail_calls(error)
+                self.fail_waiters(error)
+            await full[0].wait_room()
 
     def release(self) -> None:
         """Let a driver that waits for room look again: somebody waits for what lies behind the unread events now."""

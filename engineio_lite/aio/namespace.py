@@ -25,7 +25,7 @@ from engineio_lite.aio.typed import TypedEvents, models_by_event
 from engineio_lite.causes import Cause
 from engineio_lite.exceptions import ConnectionClosed, LocalProtocolError
 from engineio_lite.socketio.events import EventReceived
-from engineio_lite.socketio.inputs import Acknowledge, LeaveNamespace
+from engineio_lite.socketio.inputs import Acknowledge
 from engineio_lite.state import CloseReason
 
 if TYPE_CHECKING:

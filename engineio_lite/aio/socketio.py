@@ -288,8 +288,8 @@ class SocketIOClient(Client[Any], Namespace):
         finally:
             for task in self._authenticating.values():
                 task.cancel()
-            ending = [self._loop.create_task(self._inbox.dispatcher.stop(self._options.timeouts.close)), *self._authenticating.values()]
-            await to_its_end(ending)
+            stopping = self._inbox.dispatcher.stop(self._options.timeouts.close, asyncio.current_task())
+            await to_its_end([self._loop.create_task(stopping), *self._authenticating.values()])
 
 
 def connect_socketio(

@@ -177,8 +177,6 @@ class AsyncClient(socketio.AsyncClient):  # type: ignore[misc]
     # --------------------------------------------------------------------------------------------------------------------------------- receiving
 
     async def _handle_eio_message(self, data: str | bytes) -> None:
-        if self.eio.state != "connected":
-            return  # it came as we left: nobody may be let in any more
         try:
             if not data and self._binary_packet is None:
                 raise Malformed("expected a Socket.IO packet, got nothing")

@@ -232,7 +232,7 @@ class Engine:
         be sent, and what ended the connection if it ended first. Safe to cancel: the messages are sent together or not at all.
         """
         session = self._session
-        if session is None or session.leaving or self.state != "connected":
+        if session is None or session.told or self.state != "connected":
             self.logger.warning("not sent, because there is no connection: %d messages", len(messages))
             return
         encoded = [_encode(message) for message in messages]
@@ -252,13 +252,13 @@ class Engine:
         """See the connection to its end: tell of it unless this side leaves, and close what is left. Being cancelled closes it as well."""
         try:
             await asyncio.shield(session.over)
-            if not session.leaving:
+            if not session.left:
                 await self._tell_end(session)
         finally:
             await self._leave(session)
 
     async def _tell_end(self, session: Session) -> None:
-        session.leaving = True  # a disconnect handler may emit: that is dropped, as in the original, and not an error in it
+        session.told = True  # a disconnect handler may emit: that is dropped, as in the original, and not an error in it
         closed = session.closed
         by_server = closed is not None and closed.reason is CloseReason.SERVER_CLOSE
         if by_server:
@@ -271,7 +271,6 @@ class Engine:
 
     async def _leave(self, session: Session) -> None:
         """Forget the session, so that another may follow, and close it with what was made for it."""
-        session.leaving = True
         if self._session is session:
             self._session = None
             self.sid = None
@@ -293,7 +292,7 @@ class Engine:
         session = self._session
         try:
             if session is not None and session.closed is None:  # else its keeper tells how it ended
-                session.stop_listening()
+                session.leave()
                 if session.keeper is not None and self.state == "connected":
                     self.state = "disconnecting"
                     await self._trigger("disconnect", reason or Reason.CLIENT_DISCONNECT)

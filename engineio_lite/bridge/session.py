@@ -28,7 +28,6 @@ from engineio_lite.causes import Cause
 from engineio_lite.events import Closed, MessageReceived, Opened
 from engineio_lite.exceptions import EngineIOError, LocalProtocolError, RemoteProtocolError
 from engineio_lite.inputs import Fail
-from engineio_lite.state import CloseReason
 
 OVERFLOW: Final = 16
 """While calls wait, so many times the limit of unfinished messages is let in."""
@@ -78,8 +77,11 @@ class Session(EngineIOClient):
         """Done when the connection has ended, however it did."""
         self.keeper: asyncio.Task[None] | None = None
         """The task that sees the connection to its end, once it is established."""
-        self.leaving = False
-        """Whether this side ends the connection, so that its end is no news."""
+        self.left = False
+        """Whether this side ends the connection, so that its end is no news and what still comes is dropped."""
+        self.told = False
+        """Whether the application is being told of the end."""
+        self._deaf = False
         self.http: aiohttp.ClientSession | None = None
         """An HTTP session that was made for this connection."""
 
@@ -101,16 +103,13 @@ class Session(EngineIOClient):
     @property
     def failure(self) -> EngineIOError | None:
         """What ended the connection; None while it is open, and when this side ended it."""
-        closed = self.closed
-        if closed is None or (closed.error is None and closed.reason is CloseReason.CLIENT_CLOSE):
-            return None
-        return self._error()
+        return None if self.closed is None or self.left else self._error()
 
     # --------------------------------------------------------------------------------------------------------------------- what the driver tells
 
     def _deliver(self, event: Any) -> None:
         if type(event) is MessageReceived:
-            if not self.leaving:
+            if not self._deaf:
                 self._line.append(event.data)
                 self._admit()
             return
@@ -165,7 +164,8 @@ class Session(EngineIOClient):
             task.add_done_callback(self._handled)
 
     async def _run(self, message: str | bytes) -> None:
-        await self._handle(message)
+        if not self._deaf:
+            await self._handle(message)
 
     def _handled(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
@@ -188,9 +188,14 @@ class Session(EngineIOClient):
         if self._room is not None and not self._room.done():
             self._room.set_result(None)
 
-    def stop_listening(self) -> None:
-        """Drop what waits in line and what may still come: this side is leaving."""
-        self.leaving = True
+    def leave(self) -> None:
+        """This side is going to end the connection."""
+        self.left = True
+        self._stop_listening()
+
+    def _stop_listening(self) -> None:
+        """Handle nothing more of what came, and of what may still come."""
+        self._deaf = True
         self._line.clear()
 
     # ----------------------------------------------------------------------------------------------------------------------------------- sending
@@ -208,7 +213,7 @@ class Session(EngineIOClient):
 
     async def fail(self, error: RemoteProtocolError) -> None:
         """End the connection because what came makes no sense one layer up; harmless when it has ended."""
-        self._line.clear()
-        if self.closed is None and not self.leaving:
+        self._stop_listening()
+        if self.closed is None and not self.left:
             self._driver.process(Fail(error))
             await self._driver.flush()

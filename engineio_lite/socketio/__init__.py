@@ -1,4 +1,4 @@
-"""Socket.IO on top of Engine.IO, pure: packets and their attachments, the connection with its namespaces, and the client that outlives connections."""
+"""Socket.IO on top of Engine.IO, pure: packets, the connection with its namespaces, and the client that outlives connections."""
 
 from __future__ import annotations
 

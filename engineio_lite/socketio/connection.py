@@ -9,6 +9,8 @@ The rules that matter here (Socket.IO protocol revision 5, and what servers were
 
 - Nothing but CONNECT goes to a namespace before the server's answer: Node closes the whole connection otherwise.
 - Events may come before that answer. They are kept, delivered right after it, and dropped if it is a refusal.
+- A namespace that we left is not asked for again at once: a Node server that reads both wishes together takes the second one for a duplicate, and
+  closes the connection.
 - A refused namespace does not touch the others. When the last one is gone, whoever ended it, the connection closes.
 - An attachment belongs to the header before it, whatever transport carries it; so packets are put together above the transport, and an upgrade may
   fall between.
@@ -19,6 +21,7 @@ The rules that matter here (Socket.IO protocol revision 5, and what servers were
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol, TypeAlias
@@ -143,6 +146,8 @@ class SocketIOConnection:
         self._namespaces: dict[str, Namespace] = {}
         self._calls: dict[int, _Call] = {}
         self._deadlines = Deadlines(self._is_awaited)
+        self._rejoin_at = math.inf
+        """When the next CONNECT may be sent that waits because its namespace was left a moment ago."""
         self._ending: tuple[CloseReason, EngineIOError | None] | None = None
         self._fault: RemoteProtocolError | None = None
         self._partial = 0
@@ -175,7 +180,7 @@ class SocketIOConnection:
     @property
     def deadline(self) -> float:
         """The instant at which `TimePassed` must be processed; infinity if there is none."""
-        return min(self.engine.deadline, self._deadlines.next)
+        return min(self.engine.deadline, self._deadlines.next, self._rejoin_at)
 
     @property
     def state(self) -> SessionState:
@@ -245,7 +250,7 @@ class SocketIOConnection:
         if wish.deferred:
             connect = None  # it was only tried whether the name is one
         # A second CONNECT before the answer to the first would make Node close the connection: it waits for that answer.
-        now = self.engine.state is SessionState.OPEN and not namespace.abandoned and connect is not None
+        now = self.engine.state is SessionState.OPEN and namespace.may_ask(self._now) and connect is not None
         if connect is not None and not now and self.engine.state is SessionState.OPEN:
             limit = self.engine.handshake.max_payload if self.engine.handshake is not None else None
             check_messages([connect], live=self.engine.transport is Transport.WEBSOCKET, max_payload=limit)
@@ -255,7 +260,7 @@ class SocketIOConnection:
         namespace.awaits_auth = wish.deferred
         self._namespaces[wish.namespace] = namespace
         if not now:
-            namespace.unsent_connect = connect
+            self._ask_later(namespace, connect)
         if self.engine.state is SessionState.OPEN:
             namespace.order = self._arm(self._timeouts.namespace, wish.namespace)
             if wish.deferred:
@@ -269,16 +274,37 @@ class SocketIOConnection:
         (connect,) = self._encode(Packet(PacketType.CONNECT, data, name))
         return connect
 
+    def _ask_later(self, namespace: Namespace, connect: str | bytes | None) -> None:
+        """Keep a CONNECT until the session is open, the answer to the one before has come, and it is long enough ago that the namespace was left."""
+        namespace.unsent_connect = connect
+        if connect is not None and not namespace.abandoned and self.engine.state is SessionState.OPEN:
+            self._rejoin_at = min(self._rejoin_at, namespace.rejoin_at)
+
+    def _ask_again(self) -> None:
+        """Send every CONNECT that has waited long enough."""
+        self._rejoin_at = math.inf
+        messages: list[str | bytes] = []
+        for namespace in self._namespaces.values():
+            if namespace.unsent_connect is None or namespace.abandoned:
+                continue
+            if namespace.may_ask(self._now):
+                messages.append(namespace.unsent_connect)
+                namespace.unsent_connect = None
+            else:
+                self._rejoin_at = min(self._rejoin_at, namespace.rejoin_at)
+        if messages:
+            self._reactions.append(SendMessages(tuple(messages)))
+
     def _provide_auth(self, answer: ProvideAuth) -> None:
         namespace = self._namespaces.get(answer.namespace)
         if namespace is None or not namespace.awaits_auth:
             return
         connect = self._encode_connect(answer.namespace, answer.auth)
-        if namespace.abandoned or self.engine.state is not SessionState.OPEN:
-            outputs = []
-            namespace.unsent_connect = connect
-        else:
+        if namespace.may_ask(self._now) and self.engine.state is SessionState.OPEN:
             outputs = self._send([connect])
+        else:
+            outputs = []
+            self._ask_later(namespace, connect)
         namespace.awaits_auth = False
         self._lift(outputs)
 
@@ -303,7 +329,9 @@ class SocketIOConnection:
         if namespace is None or not namespace.allows(NamespaceInput.DISCONNECT):
             raise LocalProtocolError(f"namespace {elide(wish.namespace)} is not joined", cause=Cause.NAMESPACE_NOT_CONNECTED)
         if namespace.state is NamespaceState.CONNECTED:
-            self._lift(self._send(self._encode(Packet(PacketType.DISCONNECT, namespace=wish.namespace))))
+            outputs = self._send(self._encode(Packet(PacketType.DISCONNECT, namespace=wish.namespace)))
+            namespace.rejoin_at = self._now + self._timeouts.rejoin
+            self._lift(outputs)
         else:
             namespace.abandon()
         self._left(namespace, NamespaceInput.DISCONNECT, CloseReason.CLIENT_DISCONNECT)
@@ -327,7 +355,7 @@ class SocketIOConnection:
         if wish.call is not None and ack_id is not None:
             namespace.next_ack_id += 1
             namespace.calls[ack_id] = wish.call
-            order = self._arm(wish.timeout, wish.call) if wish.timeout is not None else 0
+            order = self._arm(wish.timeout - wish.waited, wish.call) if wish.timeout is not None else 0
             self._calls[wish.call] = _Call(namespace, ack_id, wish.name, wish.timeout, order)
         self._lift(outputs)
 
@@ -448,15 +476,12 @@ class SocketIOConnection:
         if packet.type is not PacketType.CONNECT and packet.type is not PacketType.CONNECT_ERROR:
             return
         namespace.abandoned = False
-        messages: list[str | bytes] = []
         if packet.type is PacketType.CONNECT:
-            messages.extend(self._encode(Packet(PacketType.DISCONNECT, namespace=namespace.name)))
+            self._reactions.append(SendMessages(tuple(self._encode(Packet(PacketType.DISCONNECT, namespace=namespace.name)))))
+            namespace.rejoin_at = self._now + self._timeouts.rejoin
         if namespace.unsent_connect is not None:
-            messages.append(namespace.unsent_connect)
-            namespace.unsent_connect = None
             namespace.order = self._arm(self._timeouts.namespace, namespace.name)
-        if messages:
-            self._reactions.append(SendMessages(tuple(messages)))
+            self._ask_again()
 
     def _early_event(self, namespace: Namespace, packet: Packet) -> None:
         limits = self._limits
@@ -549,6 +574,7 @@ class SocketIOConnection:
             closed = msgspec.structs.replace(closed, reason=reason, error=error or closed.error)
         self._decoder.reset()
         self._deadlines.clear()
+        self._rejoin_at = math.inf
         for namespace in self._namespaces.values():
             was = namespace.state
             namespace.step(NamespaceInput.ENGINE_CLOSED)
@@ -584,6 +610,8 @@ class SocketIOConnection:
     def _time_passed(self, input: TimePassed) -> None:
         for key in self._deadlines.expire(self._now):
             self._expire(key)
+        if self._rejoin_at <= self._now:
+            self._ask_again()
         self._lift(self.engine.process(input, self._now))
 
     def _expire(self, key: int | str) -> None:

@@ -60,6 +60,7 @@ class Emit(msgspec.Struct, frozen=True):
     timeout: float | None = None
     volatile: bool = False
     ticket: int | None = None
+    waited: float = 0.0
 
 
 class Deliver(msgspec.Struct, frozen=True):

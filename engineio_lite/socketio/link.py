@@ -547,8 +547,8 @@ class SocketIOLink:
         while scope.held and scope.connected and self.connection is not None:
             held = scope.held[0]
             wish = held.wish
-            if held.expires is not None:
-                wish = msgspec.structs.replace(wish, timeout=max(0.0, held.expires - self._now))
+            if held.expires is not None and wish.timeout is not None:
+                wish = msgspec.structs.replace(wish, waited=wish.timeout - max(0.0, held.expires - self._now))
             outputs, error = self._try(self.connection, wish)
             if error is not None and error.cause is Cause.SEND_BUFFER_FULL:
                 return False

@@ -5,6 +5,8 @@ Which state follows which is the `NAMESPACE` table's to say; a namespace that wa
 
 from __future__ import annotations
 
+import math
+
 from engineio_lite.socketio.events import EventReceived
 from engineio_lite.state import NAMESPACE, NamespaceInput, NamespaceState
 
@@ -21,6 +23,7 @@ class Namespace:
         "name",
         "next_ack_id",
         "order",
+        "rejoin_at",
         "state",
         "unanswered",
         "unsent_connect",
@@ -35,6 +38,8 @@ class Namespace:
         """Whether the payload of CONNECT is still to come from the application."""
         self.abandoned = False
         """Whether the answer to a CONNECT is still to come that nobody waits for any more."""
+        self.rejoin_at = -math.inf
+        """The instant from which CONNECT may be sent again after we have left."""
         self.order = 0
         """Which entry of the deadlines counts: an earlier join of the same name may have left one behind."""
         self.early: list[EventReceived] = []
@@ -55,6 +60,10 @@ class Namespace:
         if following is not None:
             self.state = following
         return following is not None
+
+    def may_ask(self, now: float) -> bool:
+        """Whether CONNECT may be sent now: no answer to an earlier one is to come, and it was not left a moment ago."""
+        return not self.abandoned and now >= self.rejoin_at
 
     def forget_early(self) -> None:
         """Drop the events that came before the answer to CONNECT."""

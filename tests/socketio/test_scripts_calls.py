@@ -57,6 +57,8 @@ def test_ack_ids_go_on_after_a_namespace_was_left_so_that_a_late_answer_meets_no
         << failed(1, Cause.CLOSED)
         << NamespaceLeft("/a", CloseReason.CLIENT_DISCONNECT)
         >> JoinNamespace("/a")
+        >> at(0.1)
+        >> TimePassed()
         << frame("40/a,")
         >> arrives(grant("/a"))
         << granted("/a", "a")
