@@ -245,7 +245,8 @@ def test_what_waits_when_there_is_no_other_try_fails_with_what_ended_it() -> Non
 def test_a_namespace_that_is_joined_again_begins_with_nothing() -> None:
     script = linked("/", "/a") >> deliver("x", 1, namespace="/a") << frame('42/a,0["x"]') >> LeaveNamespace("/a") << failed(1, Cause.CLOSED)
     script = script << frame("41/a,") << NamespaceLeft("/a", CloseReason.CLIENT_DISCONNECT)
-    script = script >> JoinNamespace("/a") << frame("40/a,") >> deliver("y", 1, namespace="/a") >> arrives(grant("/a")) << granted("/a")
+    script = script >> JoinNamespace("/a") >> deliver("y", 1, namespace="/a") >> at(0.1) >> TimePassed() << frame("40/a,")
+    script = script >> arrives(grant("/a")) << granted("/a")
     play(script << frame('42/a,1["y"]') >> arrives("43/a,1[]") << CallAnswered(1, []))
 
 

@@ -241,7 +241,7 @@ def test_a_call_whose_time_is_over_says_how_long_it_was_whatever_it_waited_for()
     script = asked("/") >> Emit("e", call=1, timeout=5.0) >> at(3.0) >> arrives(grant()) << granted() << frame('420["e"]')
     error = error_of(tell(script >> at(5.0) >> TimePassed() << failed(1, Cause.ACK_TIMEOUT)))
     assert isinstance(error, AckTimeout)
-    assert error.timeout == 5.0  # bug: D7
+    assert error.timeout == 5.0
 
 
 def test_a_call_without_a_timeout_is_held_for_as_long_as_its_namespace_is_wanted() -> None:
