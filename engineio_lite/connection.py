@@ -76,6 +76,7 @@ _RECEIVE = {
 }
 
 _IN_UPGRADE = frozenset({UpgradeState.CONNECTING, UpgradeState.PROBING, UpgradeState.PAUSING})
+_MAY_UPGRADE = _IN_UPGRADE | {UpgradeState.NONE}
 _UPGRADE_SOCKET_OPEN = frozenset({UpgradeState.PROBING, UpgradeState.PAUSING})
 
 _NOOP_FRAME = "6"
@@ -182,6 +183,11 @@ class EngineIOConnection:
         if self.state is not SessionState.OPEN or self.upgrade_state is UpgradeState.PAUSING:
             return False
         return self.transport is Transport.WEBSOCKET or (self._post is None and not len(self._outbox))
+
+    @property
+    def may_upgrade(self) -> bool:
+        """Whether the session polls and may still move to a WebSocket: the server offers it, we want it, and it has not failed."""
+        return self.transport is Transport.POLLING and self.upgrade_state in _MAY_UPGRADE and self._upgrade_wanted()
 
     def _step_session(self, input: SessionInput) -> bool:
         following = SESSION.get((self.state, input))

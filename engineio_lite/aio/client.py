@@ -54,10 +54,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     timeouts: Timeouts = DEFAULT_TIMEOUTS
     recorder: Recorder | None = None
 
-    def engine(self, url: str, default_path: str) -> Engine:
-        """A fresh Engine.IO connection, recorded if that is wanted."""
+    def engine(self, url: str, default_path: str, transports: Sequence[str] | None = None) -> Engine:
+        """A fresh Engine.IO connection, recorded if that is wanted; over other `transports` than the usual, if they are given."""
+        transports = self.transports if transports is None else transports
         connection = EngineIOConnection(
-            url, transports=self.transports, limits=self.limits, timeouts=self.timeouts, token=secrets.token_hex(4), default_path=default_path
+            url, transports=transports, limits=self.limits, timeouts=self.timeouts, token=secrets.token_hex(4), default_path=default_path
         )
         return RecordedConnection(connection, self.recorder) if self.recorder is not None else connection
 
@@ -115,14 +116,9 @@ class Client(Generic[Item]):
 
     async def wait_upgraded(self) -> bool:
         """Return once the upgrade is over: True if packets travel by WebSocket now, False if they stay on polling. Safe to cancel."""
-        if self._upgrade_pending():
+        if self._machine.may_upgrade and not self._upgrade_over.done():
             await asyncio.shield(self._upgrade_over)
         return self.transport is Transport.WEBSOCKET
-
-    def _upgrade_pending(self) -> bool:
-        handshake = self._machine.handshake
-        wanted = Transport.WEBSOCKET in self._options.transports and handshake is not None and Transport.WEBSOCKET in handshake.upgrades
-        return wanted and self.transport is not Transport.WEBSOCKET and not self._upgrade_over.done()
 
     # ------------------------------------------------------------------------------------------------------------------- the sink of the driver
 

@@ -16,7 +16,8 @@ class ConnectOptions(TypedDict, total=False):
     """The keyword arguments of both; every one applies to GET, POST and WebSocket alike."""
 
     transports: Sequence[str]
-    """``("polling", "websocket")``, the default, opens by polling and upgrades; ``("polling",)`` and ``("websocket",)`` use one only."""
+    """``("polling", "websocket")``, the default, opens by polling and upgrades; ``("polling",)`` and ``("websocket",)`` use one only. With Socket.IO
+    ``("websocket", "polling")`` opens by WebSocket, and where that fails by polling."""
 
     headers: Mapping[str, str] | None
     """Sent with every request; replaces the honest ``User-Agent`` if it has one."""

@@ -10,7 +10,7 @@ import asyncio
 import inspect
 import logging
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final, Literal, TypeAlias, Unpack
 
 from engineio_lite.aio.client import Client, Opening, Options, resolve
@@ -18,6 +18,7 @@ from engineio_lite.aio.inbox import Box, Inbox
 from engineio_lite.aio.namespace import Auth, Namespace
 from engineio_lite.aio.options import ConnectOptions
 from engineio_lite.aio.sending import Habits, Owner, Sender, fail, has_result
+from engineio_lite.aio.transports import WaysIn
 from engineio_lite.aio.wire import to_its_end
 from engineio_lite.causes import Cause
 from engineio_lite.events import Closed, Upgraded, UpgradeFailed
@@ -332,15 +333,15 @@ def connect_socketio(
         habits = Habits(retries, ack_timeout)
         chosen = find_parser(parser)
 
-        def connection() -> SocketIOConnection:
-            engine = settings.engine(address, path)
+        def make_connection(transports: Sequence[str]) -> SocketIOConnection:
+            engine = settings.engine(address, path, transports)
             return SocketIOConnection(engine=engine, limits=settings.limits, timeouts=settings.timeouts, parser=chosen)
 
         policy = (ReconnectPolicy() if reconnect else None) if isinstance(reconnect, bool) else reconnect
-        connection()  # for what is wrong with the URL or the transports, to be raised here
-        link = SocketIOLink(
-            connection, policy=policy, hold=offline == "buffer", recovery=recovery, roll=random.random, limits=settings.limits, parser=chosen
-        )
+        ways = WaysIn(settings.transports, make_connection, policy)
+        ways.connection()  # for what is wrong with the URL or the transports, to be raised here
+        hold = offline == "buffer"
+        link = SocketIOLink(ways.connection, policy=ways, hold=hold, recovery=recovery, roll=random.random, limits=settings.limits, parser=chosen)
         return SocketIOClient(link, settings, namespace or named or "/", auth, habits)
 
     return Opening(make, lambda client: (_join(client.name, auth),))

@@ -111,6 +111,11 @@ class RecordedConnection:
         return self._engine.confirmed
 
     @property
+    def may_upgrade(self) -> bool:
+        """As of the connection inside."""
+        return self._engine.may_upgrade
+
+    @property
     def writable(self) -> bool:
         """As of the connection inside."""
         return self._engine.writable

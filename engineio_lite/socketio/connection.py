@@ -96,6 +96,8 @@ class Engine(Protocol):
     def confirmed(self) -> int: ...
     @property
     def writable(self) -> bool: ...
+    @property
+    def may_upgrade(self) -> bool: ...
 
     def process(self, input: EngineInput, now: float) -> list[EngineOutput]: ...
 
@@ -226,6 +228,11 @@ class SocketIOConnection:
     def writable(self) -> bool:
         """Whether an event that is sent now leaves now."""
         return self.engine.writable
+
+    @property
+    def may_upgrade(self) -> bool:
+        """Whether the session polls and may still move to a WebSocket."""
+        return self.engine.may_upgrade
 
     def next_ack_id(self, namespace: str) -> int:
         """The id that the next call in `namespace` would have."""

@@ -53,7 +53,7 @@ from engineio_lite.socketio.events import (
 from engineio_lite.socketio.inputs import Acknowledge, ClientInput, Deliver, Emit, JoinNamespace, LeaveNamespace, ProvideAuth
 from engineio_lite.socketio.packet import Packet, PacketType
 from engineio_lite.socketio.parsers import DEFAULT, Parser, find_parser
-from engineio_lite.socketio.policy import Lost, ReconnectPolicy
+from engineio_lite.socketio.policy import Lost, Policy
 from engineio_lite.state import LINK, CloseReason, LinkInput, LinkState, SessionState, Transport, UpgradeState
 
 Output: TypeAlias = ConnectionOutput | ClientEvent | StartOver
@@ -74,7 +74,7 @@ class SocketIOLink:
         self,
         make_connection: Callable[[], SocketIOConnection],
         *,
-        policy: ReconnectPolicy | None = None,
+        policy: Policy | None = None,
         hold: bool = True,
         recovery: bool = True,
         roll: Callable[[], float] = lambda: 0.5,
@@ -196,6 +196,11 @@ class SocketIOLink:
     def writable(self) -> bool:
         """Whether an event that is sent now leaves now."""
         return self.connection is not None and self.connection.writable
+
+    @property
+    def may_upgrade(self) -> bool:
+        """Whether the session polls and may still move to a WebSocket."""
+        return self.connection is not None and self.connection.may_upgrade
 
     @property
     def waiting(self) -> int:

@@ -11,7 +11,7 @@ session that the server merely forgot is opened again at once, and a server that
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import msgspec
 
@@ -60,6 +60,13 @@ class Lost(msgspec.Struct, frozen=True):
 
 
 Decision: TypeAlias = Callable[[Lost], bool | None]
+
+
+class Policy(Protocol):
+    """Whether to try again, and when: a `ReconnectPolicy`, or something around one."""
+
+    def wait(self, lost: Lost, roll: float) -> float | None:
+        """Return how long to wait before the next try, in seconds, or None for no further try; `roll` is a random number from 0 up to 1."""
 
 
 class ReconnectPolicy(msgspec.Struct, frozen=True, kw_only=True):
