@@ -271,6 +271,8 @@ class Engine:
 
     async def _leave(self, session: Session) -> None:
         """Forget the session, so that another may follow, and close it with what was made for it."""
+        if session.closed is None:
+            session.leave()
         if self._session is session:
             self._session = None
             self.sid = None
