@@ -471,7 +471,7 @@ class SocketIOConnection:
             self._out.append(EventReceived(packet.namespace, arguments[0], arguments[1:], packet.id))  # type: ignore[arg-type]  # the same
             if packet.id is not None:
                 namespace.wants_answer(packet.id, self._limits.max_unanswered)
-        elif namespace is None or namespace.state is NamespaceState.DISCONNECTED or namespace.abandoned or namespace.awaits_auth:
+        elif namespace is None or not namespace.has_asked:
             self._out.append(PacketIgnored(packet, f"namespace {elide(packet.namespace)} is not joined"))
             if namespace is not None and namespace.abandoned:
                 self._abandoned_answer(namespace, packet)
@@ -540,6 +540,7 @@ class SocketIOConnection:
         self._refused(namespace, error)
 
     def _refused(self, namespace: Namespace, error: EngineIOError) -> None:
+        namespace.unsent_connect = None
         namespace.forget_early()
         self._fail_calls(namespace, error)
         namespace.step(NamespaceInput.RECEIVE_CONNECT_ERROR)

@@ -231,8 +231,7 @@ class SocketIOLink:
             state = "connected" if known.connected else "asked for"
             raise LocalProtocolError(f"namespace {elide(wish.namespace)} is {state} already", cause=Cause.ALREADY_CONNECTED)
         scope = Scope(wish.namespace)
-        self._check_auth(wish)
-        scope.auth = None if wish.auth is None or wish.deferred else dict(wish.auth)
+        scope.auth = self._copy_auth(wish)
         scope.deferred = wish.deferred
         scope.next_ack_id = wish.first_ack_id
         if self.connection is not None:
@@ -244,12 +243,15 @@ class SocketIOLink:
         self._scopes[wish.namespace] = scope
         self._lift(outputs)
 
-    def _check_auth(self, wish: JoinNamespace) -> None:
-        """Refuse now what would be refused when there is a connection."""
+    def _copy_auth(self, wish: JoinNamespace) -> dict[str, object] | None:
+        """Refuse now what would be refused when there is a connection, and return what the other side would make of the rest."""
         if wish.auth is not None and not isinstance(wish.auth, Mapping):
             raise LocalProtocolError(f"auth is a JSON object (a mapping), not {type(wish.auth).__name__}", cause=Cause.BAD_OPTION)
-        data = msgspec.UNSET if wish.auth is None else dict(wish.auth)
-        self._parser.encode(Packet(PacketType.CONNECT, data, wish.namespace), limits=self._limits)
+        is_empty = wish.auth is None or wish.deferred
+        data = msgspec.UNSET if wish.auth is None or is_empty else dict(wish.auth)
+        (connect,) = self._parser.encode(Packet(PacketType.CONNECT, data, wish.namespace), limits=self._limits)
+        packet = None if is_empty else self._parser.decoder(limits=self._limits).feed(connect)
+        return packet.data if packet is not None else None  # type: ignore[return-value]  # we have just written it
 
     def _wish_of(self, scope: Scope) -> JoinNamespace:
         auth = scope.auth if scope.deferred else scope.recovery.claim(scope.auth)

@@ -61,6 +61,13 @@ class Namespace:
             self.state = following
         return following is not None
 
+    @property
+    def has_asked(self) -> bool:
+        """Whether what comes for it is ours: it is connected, or our CONNECT is on its way, and not one that nobody waits for any more."""
+        if self.state is NamespaceState.DISCONNECTED or self.abandoned:
+            return False
+        return not self.awaits_auth and self.unsent_connect is None
+
     def may_ask(self, now: float) -> bool:
         """Whether CONNECT may be sent now: no answer to an earlier one is to come, and it was not left a moment ago."""
         return not self.abandoned and now >= self.rejoin_at
