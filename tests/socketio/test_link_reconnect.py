@@ -16,7 +16,7 @@ from engineio_lite.commands import StartOver
 from engineio_lite.exceptions import EngineIOError, LocalProtocolError, RemoteProtocolError
 from engineio_lite.inputs import Close, Connect, Fail, RequestFailed, ResponseReceived, SendMessages, TimePassed, WebSocketOpened
 from engineio_lite.limits import Timeouts
-from engineio_lite.socketio.events import CallAnswered, NamespaceLeft, Reconnected, Reconnecting
+from engineio_lite.socketio.events import CallAnswered, EventReceived, NamespaceLeft, Reconnected, Reconnecting
 from engineio_lite.socketio.inputs import Acknowledge, ClientInput, Deliver, Emit, JoinNamespace, LeaveNamespace, ProvideAuth, RefuseAuth
 from engineio_lite.socketio.link import SocketIOLink
 from engineio_lite.socketio.packet import PacketType
@@ -519,6 +519,20 @@ def test_the_server_s_question_of_the_lost_connection_can_no_longer_be_answered(
     script = cut(linked("/") >> arrives('427["ask"]') << event("ask", ack_id=7))
     script = script >> Acknowledge(7) << refuses(Cause.ACK_NOT_AWAITED)
     play(again(script) >> Acknowledge(7) << refuses(Cause.ACK_NOT_AWAITED))
+
+
+def test_a_question_with_the_same_id_on_the_next_connection_is_another_one() -> None:
+    """Servers count their questions anew for each connection, so the number alone does not tell which one is answered."""
+    first, second = EventReceived("/", "ask", [1], 0, 0), EventReceived("/", "ask", [2], 0, 1)
+    script = again(cut(linked("/") >> arrives('420["ask",1]') << first)) >> arrives('420["ask",2]') << second
+    play(script >> Acknowledge(0, grant=0) << refuses(Cause.ACK_NOT_AWAITED) >> Acknowledge(0, ("two",), grant=1) << frame('430["two"]'))
+
+
+def test_grants_are_counted_over_all_namespaces_and_connections() -> None:
+    script = linked("/", "/a") >> arrives('42/a,7["ask"]') << EventReceived("/a", "ask", [], 7, 1)
+    script = again(cut(script, "/", "/a"), "/", "/a") >> arrives('427["ask"]') << EventReceived("/", "ask", [], 7, 2)
+    script = script >> arrives('42/a,7["ask"]') << EventReceived("/a", "ask", [], 7, 3) >> Acknowledge(7, (), "/a", 3) << frame("43/a,7[]")
+    play(script >> Acknowledge(7, (), "/", 3) << refuses(Cause.ACK_NOT_AWAITED) >> Acknowledge(7, (), "/", 2) << frame("437[]"))
 
 
 def test_numbers_of_calls_count_from_zero_up() -> None:
