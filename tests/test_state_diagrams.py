@@ -43,3 +43,19 @@ def test_a_layout_without_a_place_for_a_transition_is_refused() -> None:
     shuffled = replace(machine, spine=(machine.spine[1], machine.spine[0], *machine.spine[2:]))
     with pytest.raises(ValueError, match="no place for opening -> open"):
         Drawing(shuffled).svg()
+
+
+def test_a_layout_whose_arrows_would_miss_a_box_is_refused() -> None:
+    machine = MACHINES["link"]
+    (name, first, last) = machine.before[0]
+    for rows, where in (((first, last - 1), "the empty row"), ((first + 1, last), "connecting")):
+        short = replace(machine, before=((name, *rows),))
+        with pytest.raises(ValueError, match=f"waiting does not stand beside {where}"):
+            Drawing(short).svg()
+
+
+def test_an_empty_row_holds_what_passes_from_side_to_side() -> None:
+    root = ElementTree.fromstring(Drawing(MACHINES["link"]).svg())
+    lines = [line for line in root.iter(f"{SVG}line") if line.get("class") == "move"]
+    widths = sorted(abs(float(line.get("x2", "")) - float(line.get("x1", ""))) for line in lines)
+    assert widths[-1] > WIDTH / 2 > widths[-2]

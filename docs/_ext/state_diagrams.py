@@ -1,8 +1,9 @@
-"""Draws the three state machines from the tables in `engineio_lite/state.py`: the directive ``state-diagram``.
+"""Draws the four state machines from the tables in `engineio_lite/state.py`: the directive ``state-diagram``.
 
 A picture that is drawn by hand is wrong after the next change of a table; this one cannot be. The layout is the only thing written down here: every
-machine has a spine of states down the left side and its other states at the right, each beside the rows of the spine that lead to it, so that every
-arrow is a straight line. A transition that the layout has no place for fails the build of the documentation rather than going missing.
+machine has a spine of states from top to bottom and its other states at the sides of it, each beside the rows of the spine that lead to it, so that
+every arrow is a straight line. A row of the spine may be empty: there the arrows pass from side to side. A transition that the layout has no place
+for fails the build of the documentation rather than going missing.
 
 The result is an SVG in the page itself, in the colours of the theme (light and dark), and the same table as text below it, for those who do not see
 pictures and for searching. No Graphviz, no other program.
@@ -11,7 +12,7 @@ pictures and for searching. No Graphviz, no other program.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from html import escape
@@ -29,13 +30,15 @@ Edges = dict[tuple[str, str], list[str]]
 
 @dataclass(frozen=True)
 class Machine:
-    """One table and where its states stand: `spine` top to bottom at the left, `beside` at the right as (state, first row, last row)."""
+    """One table and where its states stand: `spine` top to bottom ("" is an empty row), at its right `beside` as (state, first row, last row), and
+    `before` in the same way at its left."""
 
     title: str
     states: type[StrEnum]
     table: Mapping[tuple[Any, Any], Any]
     spine: tuple[str, ...]
     beside: tuple[tuple[str, int, int], ...]
+    before: tuple[tuple[str, int, int], ...] = ()
 
     def edges(self) -> Edges:
         """The moves of the table, those that stay where they are included."""
@@ -45,7 +48,7 @@ class Machine:
         return found
 
 
-_S, _U, _N = state.SessionState, state.UpgradeState, state.NamespaceState
+_S, _U, _N, _L = state.SessionState, state.UpgradeState, state.NamespaceState, state.LinkState
 
 MACHINES = {
     "session": Machine("The session", _S, state.SESSION, (_S.IDLE, _S.OPENING, _S.OPEN, _S.CLOSING), ((_S.CLOSED, 0, 3),)),
@@ -57,13 +60,14 @@ MACHINES = {
         ((_U.FAILED, 1, 3), (_U.REPAIRING, 4, 4)),
     ),
     "namespace": Machine("A namespace", _N, state.NAMESPACE, (_N.CONNECTING, _N.CONNECTED), ((_N.DISCONNECTED, 0, 1),)),
+    "link": Machine("The link", _L, state.LINK, (_L.IDLE, _L.CONNECTING, _L.CONNECTED, ""), ((_L.CLOSED, 0, 3),), ((_L.WAITING, 1, 3),)),
 }
 
 # --- Measures, in SVG units (a pixel at full width).
 
 WIDTH = 720
-LEFT, LEFT_END = 10, 230
-RIGHT, RIGHT_END = 490, 710
+TWO_COLUMNS = ((10, 230), (490, 710))
+THREE_COLUMNS = ((10, 170), (275, 445), (550, 710))
 TOP = 34
 LINE = 17
 PADDING = 14
@@ -82,6 +86,10 @@ def _phrases(inputs: Iterable[str]) -> list[str]:
 def _wrapped(inputs: Iterable[str], width: int = WRAP) -> list[tuple[str, bool]]:
     """The same cut into lines, each with whether it is about the peer."""
     return [(line, phrase.startswith("receive ")) for phrase in _phrases(list(inputs)) for line in textwrap.wrap(phrase, width)]
+
+
+_Arrow = tuple[str, str, list[tuple[str, bool]]]
+"""Source, target, and the lines of the label, each with whether it is about the peer."""
 
 
 @dataclass
@@ -105,7 +113,7 @@ class Drawing:
         self.edges = machine.edges()
         self.parts: list[str] = []
         self.boxes: dict[str, _Box] = {}
-        self.beside = {str(name): (first, last) for name, first, last in machine.beside}
+        self.sides = [[str(name) for name, _, _ in side] for side in (machine.before, machine.beside)]
         self._place()
 
     # --- Where everything goes.
@@ -117,30 +125,41 @@ class Drawing:
         stays = self._stays(name)
         return 2 * PADDING + LINE + (LINE * len(stays) + 12 if stays else 0)
 
-    def _across(self, name: str) -> Iterator[tuple[str, str, list[tuple[str, bool]]]]:
-        """The arrows between a state of the spine and the right column: source, target, label."""
+    def _across(self, name: str, side: list[str]) -> list[_Arrow]:
+        """The arrows between a state of the spine and the states of one side; in an empty row those from side to side."""
+        ends = ({name}, set(side)) if name else (set(self.sides[0]), set(self.sides[1]))
+        width = 14 if self.machine.before else 30
+        found = []
         for (source, target), inputs in self.edges.items():
-            if (source == name and target in self.beside) or (target == name and source in self.beside):
-                yield source, target, _wrapped(inputs, 30)
+            if (source in ends[0] and target in ends[1]) or (target in ends[0] and source in ends[1]):
+                found.append((source, target, _wrapped(inputs, width)))
+        return found
 
     def _place(self) -> None:
+        columns = THREE_COLUMNS if self.machine.before else TWO_COLUMNS
+        left, right = columns[-2]
         top: float = TOP
         rows = []
         for i, name in enumerate(self.machine.spine):
-            arrows = sum(LINE * len(label) + 2 * CLEARANCE for _, _, label in self._across(name))
-            height = max(self._box_height(name), arrows)
+            arrows = [sum(LINE * len(label) + 2 * CLEARANCE for _, _, label in self._across(name, side)) for side in self.sides]
+            height = max(self._box_height(name) if name else 0, *arrows)
             rows.append((top, top + height))
-            self.boxes[name] = _Box(name, LEFT, LEFT_END, top, top + height)
+            if name:
+                self.boxes[name] = _Box(name, left, right, top, top + height)
             if i + 1 < len(self.machine.spine):
                 top += height + self._gap(i)
-        for name, (first, last) in self.beside.items():
-            self.boxes[name] = _Box(name, RIGHT, RIGHT_END, rows[first][0], max(rows[last][1], rows[first][0] + self._box_height(name)))
+        for side, (left, right) in zip((self.machine.before, self.machine.beside), (columns[0], columns[-1]), strict=True):
+            for name, first, last in side:
+                bottom = max(rows[last][1], rows[first][0] + self._box_height(name))
+                self.boxes[name] = _Box(name, left, right, rows[first][0], bottom)
+        self.rows = rows
         self.height = max(box.bottom for box in self.boxes.values()) + 12
 
     def _gap(self, row: int) -> float:
         """The room below a row: enough for the labels of the arrows that go down or up there, at the left and at the right."""
         pairs = [(self.machine.spine[row], self.machine.spine[row + 1])]
-        pairs += [(a, b) for a, (_, end) in self.beside.items() for b, (start, _) in self.beside.items() if (end, start) == (row, row + 1)]
+        for side in (self.machine.before, self.machine.beside):
+            pairs += [(a, b) for a, _, end in side for b, start, _ in side if (end, start) == (row, row + 1)]
         lines = [len(_wrapped(self.edges.get(pair, []), 16)) for a, b in pairs for pair in ((a, b), (b, a))]
         return max(40, LINE * max(lines) + 2 * CLEARANCE)
 
@@ -151,8 +170,9 @@ class Drawing:
         for box in self.boxes.values():
             self._draw_box(box)
             drawn.add((box.name, box.name))
-        for name in self.machine.spine:
-            drawn |= self._draw_across(name)
+        for row, name in enumerate(self.machine.spine):
+            for side in self.sides if name else self.sides[:1]:
+                drawn |= self._draw_across(name, side, *self.rows[row])
         drawn |= self._draw_down()
         missing = [f"{source} -> {target}" for source, target in self.edges if (source, target) not in drawn]
         if missing:
@@ -200,26 +220,24 @@ class Drawing:
             for i, (line, peer) in enumerate(stays):
                 self._text(box.middle, y + 28 + LINE * i, line, "stays peer" if peer else "stays")
 
-    def _draw_across(self, name: str) -> set[tuple[str, str]]:
-        arrows = list(self._across(name))
-        box = self.boxes[name]
-        needed = sum(LINE * len(label) + 2 * CLEARANCE for _, _, label in arrows)
-        y = (box.top + box.bottom - needed) / 2
-        for source, _, label in arrows:
+    def _draw_across(self, name: str, side: list[str], top: float, bottom: float) -> set[tuple[str, str]]:
+        arrows = self._across(name, side)
+        y = (top + bottom - sum(LINE * len(label) + 2 * CLEARANCE for _, _, label in arrows)) / 2
+        for source, target, label in arrows:
+            start, end = self.boxes[source], self.boxes[target]
+            ends = (start.right + 2, end.left - 2) if start.left < end.left else (start.left - 2, end.right + 2)
             for i, (line, peer) in enumerate(label):
-                self._text((LEFT_END + RIGHT) / 2, y + CLEARANCE + LINE * i + 10, line, "label peer" if peer else "label")
+                self._text(sum(ends) / 2, y + CLEARANCE + LINE * i + 10, line, "label peer" if peer else "label")
             y += LINE * len(label) + 2 * CLEARANCE
-            ends = (LEFT_END + 2, RIGHT - 2) if source == name else (RIGHT - 2, LEFT_END + 2)
             self._line(ends[0], y - CLEARANCE, ends[1], y - CLEARANCE)
-        # An arrow may only reach a box that stands beside this row.
-        for source, target, _ in arrows:
-            other = self.boxes[target if source == name else source]
-            if not other.top <= y - CLEARANCE <= other.bottom:
-                raise ValueError(f"{other.name} does not stand beside {name}")
+            # An arrow may only reach a box that stands beside this row.
+            for box in (start, end):
+                if not box.top <= y - CLEARANCE <= box.bottom:
+                    raise ValueError(f"{box.name} does not stand beside {name or 'the empty row'}")
         return {(source, target) for source, target, _ in arrows}
 
     def _draw_down(self) -> set[tuple[str, str]]:
-        columns = [[self.boxes[name] for name in self.machine.spine], [self.boxes[name] for name in self.beside]]
+        columns = [[self.boxes[name] for name in column if name] for column in (self.machine.spine, *self.sides)]
         drawn = set()
         for column in columns:
             for upper, lower in pairwise(column):
@@ -287,7 +305,7 @@ def _table(machine: Machine) -> nodes.table:
 
 
 class StateDiagram(Directive):  # type: ignore[misc]  # docutils ships no types
-    """``state-diagram:: session`` (or ``upgrade``, or ``namespace``)."""
+    """``state-diagram:: session`` (or ``upgrade``, ``namespace``, ``link``)."""
 
     required_arguments = 1
     option_spec: ClassVar[dict[str, Any]] = {}
