@@ -103,6 +103,7 @@ class Cause(StrEnum):
     # --- Socket.IO.
     NAMESPACE_REFUSED = "namespace-refused"
     AUTH_FAILED = "auth-failed"
+    CONNECT_CLOSED = "connect-closed"
     DECIDE_FAILED = "decide-failed"
     SOCKETIO_V2 = "socketio-v2"
     TOO_MANY_EARLY_EVENTS = "too-many-early-events"
@@ -143,7 +144,7 @@ FIXES: Mapping[Cause, str] = MappingProxyType(
         Cause.OPEN_TIMEOUT: "check the path (Node servers leave a wrong path unanswered) and the trailing slash, or raise timeouts.open",
         Cause.POST_TIMEOUT: "raise timeouts.post, or send smaller messages",
         Cause.PROBE_TIMEOUT: "a proxy swallows WebSocket frames: let it pass them, or use transports=('polling',)",
-        Cause.CONNECT_UNANSWERED: "check that the server speaks Socket.IO with the default parser and that its auth middleware answers",
+        Cause.CONNECT_UNANSWERED: "check that the server speaks Socket.IO with the same parser and that its auth middleware answers",
         Cause.PING_TIMEOUT: "the connection died silently or this process was blocked; connect again",
         Cause.ACK_TIMEOUT: "check that the server's handler acknowledges the event, or raise the timeout",
         Cause.EMPTY_RESPONSE: "check the path and what sits in front of the server; it answered 200 with nothing in it",
@@ -167,6 +168,7 @@ FIXES: Mapping[Cause, str] = MappingProxyType(
         Cause.WEBSOCKET_REFUSED: "let the proxy pass WebSocket upgrades, or use transports=('polling',)",
         Cause.WEBSOCKET_PROTOCOL_ERROR: "the server probably refuses this protocol version after accepting the WebSocket",
         Cause.NAMESPACE_REFUSED: "check the namespace's name and the auth payload; the transport is healthy",
+        Cause.CONNECT_CLOSED: "check that the server speaks Socket.IO, and with the same parser (parser=)",
         Cause.AUTH_FAILED: "see the exception that auth raised, which is this error's cause",
         Cause.DECIDE_FAILED: "see the exception that decide raised, which is this error's cause",
         Cause.ACK_NOT_AWAITED: "answer an event that has an ack_id once, on the connection on which it came",
@@ -178,7 +180,7 @@ FIXES: Mapping[Cause, str] = MappingProxyType(
         Cause.UNEXPECTED_TEXT: "the server may use the default parser",
         Cause.BAD_MSGPACK: "the server may use another parser",
         Cause.NOT_OPEN: "send between Opened and Closed only",
-        Cause.NAMESPACE_NOT_CONNECTED: "join the namespace first and wait for its answer",
+        Cause.NAMESPACE_NOT_CONNECTED: "join the namespace and wait until it is connected; while a connection is lost, wait for the next",
         Cause.SEPARATOR_IN_TEXT: "text with U+001E cannot travel by polling: escape it (JSON does), or use transports=('websocket',)",
         Cause.PAYLOAD_TOO_LARGE: "send smaller messages, or raise maxHttpBufferSize / max_http_buffer_size on the server",
         Cause.SEND_BUFFER_FULL: "wait until the buffer has drained, or raise limits.max_buffered",

@@ -43,7 +43,7 @@ from engineio_lite.inputs import (
 from engineio_lite.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
 from engineio_lite.outbox import CLOSE, Outbox, Priced, check_messages
 from engineio_lite.packet import Packet, PacketType, decode_packet, encode_packet
-from engineio_lite.payload import decode_payload, encode_payload
+from engineio_lite.payload import decode_payload, encode_payload, packet_cost
 from engineio_lite.state import SESSION, UPGRADE, CloseReason, SessionInput, SessionState, Transport, UpgradeInput, UpgradeState
 from engineio_lite.timers import Timer, Timers
 
@@ -439,8 +439,9 @@ class EngineIOConnection:
     def _start_post(self) -> None:
         waiting = self._outbox.peek(self._limits.max_packets_per_post)
         limit = self.handshake.max_payload if self.handshake is not None else None
-        # A server that announces 0 still gets its pongs: the smallest packet is one byte.
-        body, rest = encode_payload(waiting, max_payload=None if limit is None else max(limit, 1), max_packets=self._limits.max_packets_per_post)
+        # A packet that fills more than a bundle may have goes alone. A server that announces 0 still gets its pongs: the smallest packet is one byte.
+        most = max(self._limits.max_post, packet_cost(waiting[0]))
+        body, rest = encode_payload(waiting, max_payload=most if limit is None else min(most, max(limit, 1)), max_packets=len(waiting))
         posted = waiting[: len(waiting) - len(rest)]
         self._outbox.drop(len(posted))
         self._posted_messages = sum(packet.type is PacketType.MESSAGE for packet in posted)

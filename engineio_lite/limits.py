@@ -21,6 +21,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_packets_per_post: int = 16
     """Packets in one POST. python-engineio answers 200 OK to more than 16 and drops them all."""
 
+    max_post: int = 64 * 1024
+    """Bytes of a POST that bundles several packets; a larger one goes alone. A python-engineio server on aiohttp cuts a body off that does not reach
+    it in one read, and answers 200 OK: what is lost then should not be more than it must."""
+
     max_buffered: int = 16 * 1024 * 1024
     """What waits to be sent, in encoded bytes; a caller that fills it gets an error, a driver waits before it does."""
 
@@ -40,7 +44,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Digits of a JSON integer: decoding them takes quadratic time."""
 
     max_early_events: int = 1000
-    """Events of one namespace that arrive before its CONNECT answer; Node may send that many after a recovery."""
+    """Events of one namespace that arrive before its CONNECT answer."""
+
+    max_recovered_events: int = 100_000
+    """The same where we claim a lost session: a Node server sends all that was missed before it answers."""
 
     max_early_bytes: int = 16 * 1024 * 1024
     """The same in bytes of their messages."""

@@ -35,13 +35,14 @@ Key = str | int | float | type
 """What a handler is for: the name of an event, or a class of events of the client's own, such as `Reconnecting`."""
 
 
-class Handler(msgspec.Struct, frozen=True, eq=False):
-    """One registration."""
+class Handler(msgspec.Struct, eq=False):
+    """One registration; what was taken off is not called any more, not even with what came before."""
 
     function: Function
     once: bool = False
     concurrent: bool = False
     model: Any = None
+    is_off: bool = False
 
 
 class Handlers:
@@ -61,24 +62,27 @@ class Handlers:
     def remove(self, key: Key | None, function: Function | None) -> None:
         """Forget a function, or all for that key."""
         handlers = self._any if key is None else self._by_key.get(key, [])
-        handlers[:] = [handler for handler in handlers if function is not None and handler.function != function]
+        for handler in handlers.copy():
+            if function is None or handler.function == function:
+                handler.is_off = True
+                handlers.remove(handler)
         if key is not None and not handlers:
             self._by_key.pop(key, None)
 
     def clear(self) -> None:
         """Forget all."""
-        self._by_key.clear()
-        self._any.clear()
+        for key in list(self._by_key):
+            self.remove(key, None)
+        self.remove(None, None)
 
     def wants(self, key: Key) -> bool:
         """Whether anybody wants this."""
         return key in self._by_key or (bool(self._any) and not isinstance(key, type))
 
     def take(self, key: Key) -> tuple[list[Handler], list[Handler]]:
-        """Return those for every event and those for this, in the order of registration; those for once are forgotten."""
+        """Return those for every event and those for this, in the order of registration; those for once are taken out."""
         everyone = [] if isinstance(key, type) else list(self._any)
         named = list(self._by_key.get(key, ()))
-        self._any = [handler for handler in self._any if not (handler.once and handler in everyone)]
         if any(handler.once for handler in named):
             staying = [handler for handler in named if not handler.once]
             if staying:
@@ -95,8 +99,16 @@ class Callback(msgspec.Struct, frozen=True):
     args: list[object]
 
 
-Work = tuple[Handlers, Any] | Callback
-"""What waits for its turn: an event with the handlers that may want it, or a callback."""
+class Task(msgspec.Struct, frozen=True):
+    """An event for those who wanted it when it came: those for every event, and those for this."""
+
+    event: Any
+    everyone: list[Handler]
+    named: list[Handler]
+
+
+Work = Task | Callback
+"""What waits for its turn."""
 
 Acknowledge = Callable[[EventReceived, tuple[object, ...]], Awaitable[None]]
 
@@ -112,6 +124,10 @@ class Dispatcher:
         self._main: asyncio.Task[None] | None = None
         self._is_stopped = False
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def handle(self, event: Any, handlers: Handlers) -> None:
+        """Let those who want this event now handle it when its turn comes."""
+        self.put(Task(event, *handlers.take(event.name if isinstance(event, EventReceived) else type(event))))
 
     def put(self, work: Work) -> None:
         """Let this be handled when its turn comes."""
@@ -134,20 +150,25 @@ class Dispatcher:
             if isinstance(work, Callback):
                 await self._call(work.function, work.args)
             else:
-                await self._handle(*work)
+                await self._handle(work)
 
-    async def _handle(self, handlers: Handlers, event: Any) -> None:
+    async def _handle(self, task: Task) -> None:
+        event = task.event
         if not isinstance(event, EventReceived):
-            for handler in handlers.take(type(event))[1]:
+            for handler in task.named:
                 await self._start(handler, "", [event], None)
             return
-        everyone, named = handlers.take(event.name)
-        for handler in everyone:
+        for handler in task.everyone:
             await self._start(handler, event.name, [event.name, *event.args], None)
-        for i, handler in enumerate(named):
-            await self._start(handler, event.name, event.args, event if i == 0 and event.ack_id is not None else None)
+        asked = event if event.ack_id is not None else None
+        for handler in task.named:
+            was_off = handler.is_off
+            await self._start(handler, event.name, event.args, asked)
+            asked = asked if was_off else None
 
     async def _start(self, handler: Handler, name: str | float, args: list[object], asked: EventReceived | None) -> None:
+        if handler.is_off:
+            return
         if not handler.concurrent:
             await self._answer(handler, name, args, asked)
             return

@@ -77,7 +77,7 @@ class Inbox:
                 arrived.set_result(Arrival(event, taken, is_handled))
                 self._waiters.remove(waiter)
         if is_handled:
-            self.dispatcher.put((box.handlers, event))
+            self.dispatcher.handle(event, box.handlers)
         elif not taken:
             (box.stream if box.stream is not None else self.stream).put(event)
 
@@ -121,11 +121,17 @@ class Inbox:
 
     def _sweep(self) -> None:
         for stream in self._streams():
-            for event in stream.take(self._is_handled):
-                self.dispatcher.put((self.boxes.get(event.namespace, self._main).handlers, event))
+            stream.take(self._hand_over)
 
-    def _is_handled(self, event: Any) -> bool:
-        return type(event) is EventReceived and self.boxes.get(event.namespace, self._main).handlers.wants(event.name)
+    def _hand_over(self, event: Any) -> bool:
+        """Let the handlers of an event have it; False if there are none."""
+        if type(event) is not EventReceived:
+            return False
+        handlers = self.boxes.get(event.namespace, self._main).handlers
+        is_wanted = handlers.wants(event.name)
+        if is_wanted:
+            self.dispatcher.handle(event, handlers)
+        return is_wanted
 
     def read_separately(self, box: Box) -> Stream[EventReceived]:
         """Return a stream for one namespace alone, with what waits for it already."""

@@ -91,7 +91,7 @@ class Namespace:
         callback: Function | None = None,
         timeout: float | None = None,
         volatile: bool = False,
-        retries: int | None = None,
+        retries: int | UnsetType | None = UNSET,
     ) -> Delivery:
         """Send one event; return how far it has come, a `Delivery`.
 
@@ -102,7 +102,7 @@ class Namespace:
         `ack` asks for an acknowledgement, and `callback` does too and is called with its values; `timeout` is how long to wait for it, in seconds
         (None: as long as the connection lasts). `volatile` drops the event unless it can leave at once. `retries` sends it until it is acknowledged:
         again after each `timeout`, so many times, and on every new connection; one event at a time, so that order is kept, and a server may see one
-        twice. It is the client's own `retries` if None.
+        twice. Left out it is the client's own `retries`; None sends it once.
 
         Raises `LocalProtocolError` for what cannot be sent (nothing is sent then), or what ended the connection. Safe to cancel: the event is sent
         whole or not at all.
@@ -111,7 +111,7 @@ class Namespace:
             self._name, name, args, ack=ack or callback is not None, callback=callback, timeout=timeout, volatile=volatile, retries=retries
         )
 
-    async def call(self, name: str, *args: object, timeout: float | UnsetType | None = UNSET, retries: int | None = None) -> Any:
+    async def call(self, name: str, *args: object, timeout: float | UnsetType | None = UNSET, retries: int | UnsetType | None = UNSET) -> Any:
         """Send one event and return the server's acknowledgement: its value, None if it has none, a list if it has several.
 
         `timeout` is seconds (None: as long as the connection lasts); left out it is the client's `ack_timeout`. `retries` is as for `emit`. Raises
@@ -169,7 +169,7 @@ class Namespace:
         if key is None:
             self._box.handlers.clear()
         else:
-            self._box.handlers.remove(key, function)
+            self._box_of(key).handlers.remove(key, function)
         self._client._inbox.listeners_changed()
 
     def off_any(self, function: Function | None = None) -> None:
@@ -179,11 +179,15 @@ class Namespace:
 
     def _register(self, key: Key | None, function: Any, handler: Handler) -> Any:
         def register(function: Wanted) -> Wanted:
-            self._box.handlers.add(key, Handler(function, handler.once, handler.concurrent, handler.model))
+            self._box_of(key).handlers.add(key, Handler(function, handler.once, handler.concurrent, handler.model))
             self._client._inbox.listeners_changed()
             return function
 
         return register if function is None else register(function)
+
+    def _box_of(self, key: Key | None) -> Box:
+        """What happens to the client is told to the client's own handlers, wherever they were registered."""
+        return self._client._box if isinstance(key, type) else self._box
 
     async def wait_for(self, name: str, *, timeout: float | None = None) -> EventReceived:
         """Return the next event of that name in this namespace, one that waits unread included; others stay where they are.

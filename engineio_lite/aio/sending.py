@@ -20,6 +20,7 @@ from engineio_lite.aio.driver import Driver
 from engineio_lite.aio.handlers import Function
 from engineio_lite.causes import Cause
 from engineio_lite.exceptions import ConnectionClosed, EngineIOError, LocalProtocolError
+from engineio_lite.socketio.connection import dropped_error
 from engineio_lite.socketio.events import CallAnswered, CallFailed, EmitDropped, EmitHeld, EmitReleased
 from engineio_lite.socketio.inputs import Deliver, Emit
 from engineio_lite.socketio.link import SocketIOLink
@@ -90,12 +91,13 @@ class Sender:
         callback: Function | None,
         timeout: float | None,
         volatile: bool,
-        retries: int | None,
+        retries: int | UnsetType | None,
     ) -> Delivery:
         """See `Namespace.emit`."""
+        if retries is UNSET:
+            retries = None if volatile else self._habits.retries
         if volatile and retries is not None:
             raise LocalProtocolError("an event is either volatile or repeated", cause=Cause.BAD_OPTION)
-        retries = self._habits.retries if retries is None and not volatile else retries
         number = self._numbers = self._numbers + 1
         if not ack and retries is None:
             delivery = Delivery()
@@ -107,7 +109,7 @@ class Sender:
             if volatile and not self._driver.writable:
                 self._owner.raise_if_closed()
                 delivery.move(Stage.DROPPED)
-                self._calls.pop(number, None)
+                fail(self._calls.get(number), dropped_error(name))
             else:
                 await self._send(wish, delivery)
         except BaseException:
@@ -178,9 +180,11 @@ class Sender:
         while self._unconfirmed and self._unconfirmed[0].position <= confirmed:
             self._unconfirmed.popleft().move(Stage.WRITTEN)
 
-    async def call(self, namespace: str, name: str, args: tuple[object, ...], timeout: float | UnsetType | None, retries: int | None) -> Any:
+    async def call(
+        self, namespace: str, name: str, args: tuple[object, ...], timeout: float | UnsetType | None, retries: int | UnsetType | None
+    ) -> Any:
         """See `Namespace.call`."""
-        retries = self._habits.retries if retries is None else retries
+        retries = self._habits.retries if retries is UNSET else retries
         number = self._numbers = self._numbers + 1
         usual = self._habits.ack_timeout or (DEFAULT_CALL_TIMEOUT if retries is None else None)
         answer: Answer = self._loop.create_future()

@@ -10,6 +10,7 @@ import asyncio
 import inspect
 import logging
 import random
+import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final, Literal, TypeAlias, Unpack
 
@@ -38,6 +39,7 @@ from engineio_lite.socketio.inputs import Acknowledge, JoinNamespace, LeaveNames
 from engineio_lite.socketio.link import SocketIOLink
 from engineio_lite.socketio.parsers import Parser, find_parser
 from engineio_lite.socketio.policy import ReconnectPolicy
+from engineio_lite.state import CloseReason
 
 logger = logging.getLogger("engineio_lite")
 
@@ -45,6 +47,9 @@ State: TypeAlias = NamespaceConnected | NamespaceRefused | NamespaceLeft | Recon
 """The events of the client's own: what `on` takes as a class, and `states` shows between the events that come."""
 
 _STATES: Final = (NamespaceConnected, NamespaceRefused, NamespaceLeft, Reconnecting, Reconnected, Upgraded, UpgradeFailed, Closed)
+
+
+_MEANT: Final = (CloseReason.CLIENT_DISCONNECT, CloseReason.SERVER_DISCONNECT)
 
 
 class SocketIOClient(Client[Any], Namespace):
@@ -97,7 +102,7 @@ class SocketIOClient(Client[Any], Namespace):
     def _show(self, event: State) -> None:
         """Let those who want to know of the client's own events have this one, in its place among the others."""
         if self._box.handlers.wants(type(event)):
-            self._inbox.dispatcher.put((self._box.handlers, event))
+            self._inbox.dispatcher.handle(event, self._box.handlers)
         if self._watches_states:
             self._stream.put(event)
 
@@ -116,7 +121,8 @@ class SocketIOClient(Client[Any], Namespace):
             case NamespaceRefused(_, error):
                 logger.info("namespace %s refused: %s", elide(name), error)
                 self._gone(name, error)
-            case NamespaceLeft(_, reason, refusal):
+            case NamespaceLeft(_, reason, refusal) if reason in _MEANT:
+                # Else the connection itself has ended, and what it tells next is the reason.
                 self._gone(name, refusal or ConnectionClosed(f"namespace {elide(name)} was left: {reason}", reason=reason))
 
     def _gone(self, name: str, error: EngineIOError) -> None:
@@ -340,8 +346,16 @@ def connect_socketio(
         policy = (ReconnectPolicy() if reconnect else None) if isinstance(reconnect, bool) else reconnect
         ways = WaysIn(settings.transports, make_connection, policy)
         ways.connection()  # for what is wrong with the URL or the transports, to be raised here
-        hold = offline == "buffer"
-        link = SocketIOLink(ways.connection, policy=ways, hold=hold, recovery=recovery, roll=random.random, limits=settings.limits, parser=chosen)
+        link = SocketIOLink(
+            ways.connection,
+            policy=ways,
+            hold=offline == "buffer",
+            recovery=recovery,
+            epoch=time.time() - asyncio.get_running_loop().time(),
+            roll=random.random,
+            limits=settings.limits,
+            parser=chosen,
+        )
         return SocketIOClient(link, settings, namespace or named or "/", auth, habits)
 
     return Opening(make, lambda client: (_join(client.name, auth),))

@@ -151,16 +151,18 @@ class Engine:
         try:
             self.logger.info("connecting by %s", " and ".join(chosen))
             self._session = self._last = session = await self._make_session(engine_url(url, engineio_path), chosen, headers or {})
-            try:
-                await self._establish(session)
-                if self._called_off:
-                    raise _called_off()
-            except BaseException:
-                await self._leave(session)
-                raise
+            # Now, because a task that is cancelled before its first step would close nothing.
             session.keeper = asyncio.get_running_loop().create_task(self._keep(session))
             self._keepers.add(session.keeper)
             session.keeper.add_done_callback(self._keepers.discard)
+            try:
+                await self._establish(session)
+            except BaseException:
+                try:
+                    await session.close()
+                finally:
+                    await asyncio.wait({session.keeper})
+                raise
             self.opened = True
         except LocalProtocolError as error:
             if error.cause is not Cause.BAD_URL:
@@ -198,6 +200,9 @@ class Engine:
             raise
         except Exception as error:
             raise engineio.exceptions.ConnectionError(f"Connect handler failed: {error}") from error
+        if self._called_off:
+            raise _called_off()
+        session.established = True
 
     async def _greet(self) -> None:
         session = self._session
@@ -252,7 +257,7 @@ class Engine:
         """See the connection to its end: tell of it unless this side leaves, and close what is left. Being cancelled closes it as well."""
         try:
             await asyncio.shield(session.over)
-            if not session.left:
+            if session.established and not session.left:
                 await self._tell_end(session)
         finally:
             await self._leave(session)
@@ -295,7 +300,7 @@ class Engine:
         try:
             if session is not None and session.closed is None:  # else its keeper tells how it ended
                 session.leave()
-                if session.keeper is not None and self.state == "connected":
+                if session.established and self.state == "connected":
                     self.state = "disconnecting"
                     await self._trigger("disconnect", reason or Reason.CLIENT_DISCONNECT)
         finally:

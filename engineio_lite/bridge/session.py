@@ -76,7 +76,9 @@ class Session(EngineIOClient):
         self.over: asyncio.Future[None] = self._loop.create_future()
         """Done when the connection has ended, however it did."""
         self.keeper: asyncio.Task[None] | None = None
-        """The task that sees the connection to its end, once it is established."""
+        """The task that sees the connection to its end."""
+        self.established = False
+        """Whether it is open and the first words are said, so that its end is news."""
         self.left = False
         """Whether this side ends the connection, so that its end is no news and what still comes is dropped."""
         self.told = False

@@ -42,6 +42,7 @@ from engineio_lite.exceptions import (
     LocalProtocolError,
     RemoteProtocolError,
     TimedOut,
+    TransportClosed,
     elide,
 )
 from engineio_lite.handshake import Handshake
@@ -112,12 +113,24 @@ class _Call(msgspec.Struct, frozen=True):
     order: int
 
 
+def _is_said(closed: Closed) -> bool:
+    """Whether the server has ended the session on purpose, and not vanished."""
+    if closed.reason is CloseReason.TRANSPORT_CLOSE:
+        return isinstance(closed.error, TransportClosed) and closed.error.code is None
+    return closed.reason is CloseReason.SERVER_CLOSE
+
+
 def dropped(wish: Emit) -> EmitDropped | CallFailed:
     """What becomes of a volatile event that cannot leave at once."""
     if wish.call is None:
         return EmitDropped(wish.namespace, wish.name, wish.ticket)
-    message = f"volatile event {elide(wish.name)} was dropped, because it could not leave at once"
-    return CallFailed(wish.call, EngineIOError(message, cause=Cause.DROPPED, stage="namespace"))
+    return CallFailed(wish.call, dropped_error(wish.name))
+
+
+def dropped_error(name: str) -> EngineIOError:
+    """What is told of a volatile event that was dropped, where somebody waits for it."""
+    message = f"volatile event {elide(name)} was dropped, because it could not leave at once"
+    return EngineIOError(message, cause=Cause.DROPPED, stage="namespace")
 
 
 class SocketIOConnection:
@@ -150,6 +163,8 @@ class SocketIOConnection:
         self._deadlines = Deadlines(self._is_awaited)
         self._rejoin_at = math.inf
         """When the next CONNECT may be sent that waits because its namespace was left a moment ago."""
+        self._is_answered = False
+        """Whether the server has answered any CONNECT, so that it speaks Socket.IO as we do."""
         self._ending: tuple[CloseReason, EngineIOError | None] | None = None
         self._fault: RemoteProtocolError | None = None
         self._partial = 0
@@ -259,12 +274,12 @@ class SocketIOConnection:
         # A second CONNECT before the answer to the first would make Node close the connection: it waits for that answer.
         now = self.engine.state is SessionState.OPEN and namespace.may_ask(self._now) and connect is not None
         if connect is not None and not now and self.engine.state is SessionState.OPEN:
-            limit = self.engine.handshake.max_payload if self.engine.handshake is not None else None
-            check_messages([connect], live=self.engine.transport is Transport.WEBSOCKET, max_payload=limit)
+            self._check_size(connect)
         outputs = self._send([connect]) if now and connect is not None else []
         namespace.step(NamespaceInput.CONNECT)
         namespace.next_ack_id = max(namespace.next_ack_id, wish.first_ack_id)
         namespace.awaits_auth = wish.deferred
+        namespace.claims = wish.auth is not None and "pid" in wish.auth
         self._namespaces[wish.namespace] = namespace
         if not now:
             self._ask_later(namespace, connect)
@@ -280,6 +295,11 @@ class SocketIOConnection:
         data = msgspec.UNSET if auth is None else dict(auth)
         (connect,) = self._encode(Packet(PacketType.CONNECT, data, name))
         return connect
+
+    def _check_size(self, connect: str | bytes) -> None:
+        """Refuse now a CONNECT that waits, if it cannot be sent later."""
+        limit = self.engine.handshake.max_payload if self.engine.handshake is not None else None
+        check_messages([connect], live=self.engine.transport is Transport.WEBSOCKET, max_payload=limit)
 
     def _ask_later(self, namespace: Namespace, connect: str | bytes | None) -> None:
         """Keep a CONNECT until the session is open, the answer to the one before has come, and it is long enough ago that the namespace was left."""
@@ -311,15 +331,18 @@ class SocketIOConnection:
             outputs = self._send([connect])
         else:
             outputs = []
+            self._check_size(connect)
             self._ask_later(namespace, connect)
+        namespace.order = self._arm(self._timeouts.namespace, namespace.name)
         namespace.awaits_auth = False
+        namespace.claims = answer.auth is not None and "pid" in answer.auth
         self._lift(outputs)
 
     def _refuse_auth(self, answer: RefuseAuth) -> None:
         namespace = self._namespaces.get(answer.namespace)
         if namespace is not None and namespace.awaits_auth:
             namespace.awaits_auth = False
-            self._refused(namespace, answer.error)
+            self._refused(namespace, answer.error, CloseReason.CLIENT_CLOSE)
 
     def _check_namespaces(self) -> None:
         """Make sure that one more can be joined; those that were left make room."""
@@ -492,10 +515,11 @@ class SocketIOConnection:
 
     def _early_event(self, namespace: Namespace, packet: Packet) -> None:
         limits = self._limits
+        most = limits.max_recovered_events if namespace.claims else limits.max_early_events
         namespace.early_bytes += self._size
-        if len(namespace.early) >= limits.max_early_events or namespace.early_bytes > limits.max_early_bytes:
+        if len(namespace.early) >= most or namespace.early_bytes > limits.max_early_bytes:
             message = (
-                f"expected the answer to CONNECT of namespace {elide(namespace.name)}, got more than {limits.max_early_events} events "
+                f"expected the answer to CONNECT of namespace {elide(namespace.name)}, got more than {most} events "
                 f"or {limits.max_early_bytes} bytes before it"
             )
             self._fail(RemoteProtocolError(message, cause=Cause.TOO_MANY_EARLY_EVENTS, stage="namespace"))
@@ -522,6 +546,7 @@ class SocketIOConnection:
             self._refused(namespace, HandshakeError(message, cause=Cause.SOCKETIO_V2, stage="namespace"))
             return
         namespace.step(NamespaceInput.RECEIVE_CONNECT)
+        self._is_answered = True
         pid = data.get("pid")
         self._out.append(NamespaceConnected(namespace.name, data["sid"], pid if isinstance(pid, str) else None))
         for event in namespace.early:
@@ -539,13 +564,14 @@ class SocketIOConnection:
             error = ConnectRefused(namespace.name, str(data))
         self._refused(namespace, error)
 
-    def _refused(self, namespace: Namespace, error: EngineIOError) -> None:
+    def _refused(self, namespace: Namespace, error: EngineIOError, reason: CloseReason = CloseReason.SERVER_DISCONNECT) -> None:
         namespace.unsent_connect = None
         namespace.forget_early()
         self._fail_calls(namespace, error)
         namespace.step(NamespaceInput.RECEIVE_CONNECT_ERROR)
         self._out.append(NamespaceRefused(namespace.name, error))
-        self._close_if_last(CloseReason.SERVER_DISCONNECT, error)
+        self._is_answered = True
+        self._close_if_last(reason, error)
 
     def _receive_disconnect(self, namespace: Namespace, packet: Packet) -> None:
         # python-socketio with `always_connect` grants first and then says why it does not: that is a refusal, whenever it comes.
@@ -580,6 +606,11 @@ class SocketIOConnection:
             # What ended the last namespace came first: a server that leaves says `41` and then `1`.
             reason, error = self._ending
             closed = msgspec.structs.replace(closed, reason=reason, error=error or closed.error)
+        elif not self._is_answered and self.engine.handshake is not None and _is_said(closed):
+            message = "expected an answer to CONNECT, the server closed the session"
+            unanswered = HandshakeError(message, cause=Cause.CONNECT_CLOSED, stage="namespace")
+            unanswered.__cause__ = closed.error
+            closed = msgspec.structs.replace(closed, error=unanswered)
         self._decoder.reset()
         self._deadlines.clear()
         self._rejoin_at = math.inf

@@ -39,7 +39,7 @@ class Scope:
 
     __slots__ = ("answered", "auth", "connected", "deferred", "gone", "grant", "held", "in_flight", "name", "next_ack_id", "queue", "recovery")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, epoch: float | None) -> None:
         self.name = name
         self.auth: dict[str, object] | None = None
         self.deferred = False
@@ -50,7 +50,7 @@ class Scope:
         """The number of the last grant, counted over all namespaces."""
         self.gone: Exception | None = None
         """Why the server does not want us in it, until it is clear whether another connection will ask again."""
-        self.recovery = Recovery()
+        self.recovery = Recovery(epoch)
         self.next_ack_id = 0
         self.held: deque[Held] = deque()
         self.queue: deque[Repeated] = deque()

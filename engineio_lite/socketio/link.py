@@ -65,9 +65,10 @@ _NEVER: Final = math.inf
 class SocketIOLink:
     """A Socket.IO client's whole life, from its first connection to its last.
 
-    `make_connection` returns a new `SocketIOConnection` each time; `policy` says whether and when (None: one connection, and no other). `hold` keeps
-    events that are emitted while their namespace is not connected, else that is refused. `recovery` claims lost sessions where the server offers it.
-    `roll` returns random numbers from 0 up to 1, for the policy. `parser` must be that of the connections.
+    `make_connection` returns a new `SocketIOConnection` each time; `policy` says whether and when (None: one connection, and no other). `hold`
+    keeps events that are emitted while their namespace is not connected, else that is refused. `recovery` claims lost sessions where the server
+    offers it; `epoch` is what the clock of `now` showed at the beginning of 1970, for telling offsets from arguments (None: not known). `roll`
+    returns random numbers from 0 up to 1, for the policy. `parser` must be that of the connections.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class SocketIOLink:
         policy: Policy | None = None,
         hold: bool = True,
         recovery: bool = True,
+        epoch: float | None = None,
         roll: Callable[[], float] = lambda: 0.5,
         limits: Limits = DEFAULT_LIMITS,
         parser: str | Parser = DEFAULT,
@@ -85,6 +87,7 @@ class SocketIOLink:
         self._policy = policy
         self._hold = hold
         self._recovery = recovery
+        self._epoch = epoch
         self._roll = roll
         self._limits = limits
         self._parser = find_parser(parser)
@@ -230,7 +233,7 @@ class SocketIOLink:
         if known is not None:
             state = "connected" if known.connected else "asked for"
             raise LocalProtocolError(f"namespace {elide(wish.namespace)} is {state} already", cause=Cause.ALREADY_CONNECTED)
-        scope = Scope(wish.namespace)
+        scope = Scope(wish.namespace, self._epoch)
         scope.auth = self._copy_auth(wish)
         scope.deferred = wish.deferred
         scope.next_ack_id = wish.first_ack_id
@@ -391,7 +394,7 @@ class SocketIOLink:
     def _received(self, event: EventReceived) -> EventReceived:
         scope = self._scopes[event.namespace]
         if event.ack_id is None:
-            return scope.recovery.strip(event)
+            return scope.recovery.strip(event, self._now)
         # Servers count their questions anew for each connection, so the number alone does not tell which one is answered.
         return EventReceived(event.namespace, event.name, event.args, event.ack_id, scope.grant)
 
@@ -475,6 +478,9 @@ class SocketIOLink:
         for scope in self._scopes.values():
             scope.next_ack_id = max(scope.next_ack_id, connection.next_ack_id(scope.name) if connection is not None else 0)
             scope.disconnected()
+        if closed.error is not None and closed.error.cause is Cause.TOO_MANY_EARLY_EVENTS:
+            for scope in self._scopes.values():
+                scope.recovery.forget()  # what was missed is more than we take, and would be again
         if self._stood:
             self._attempt = 0
             self._stood = False

@@ -18,6 +18,7 @@ class Namespace:
         "abandoned",
         "awaits_auth",
         "calls",
+        "claims",
         "early",
         "early_bytes",
         "name",
@@ -36,6 +37,8 @@ class Namespace:
         """The CONNECT that could not be sent yet: the session is not open, or the answer to an earlier one is still to come."""
         self.awaits_auth = False
         """Whether the payload of CONNECT is still to come from the application."""
+        self.claims = False
+        """Whether our CONNECT claims a lost session, so that what was missed comes before the answer."""
         self.abandoned = False
         """Whether the answer to a CONNECT is still to come that nobody waits for any more."""
         self.rejoin_at = -math.inf

@@ -23,24 +23,51 @@ from typing import Final
 
 from engineio_lite.socketio.events import EventReceived
 
-_OFFSET: Final = re.compile(
-    r"[N-Z][0-9A-Za-z_-]{6}(?:\.[0-9A-Za-z_-]+)?"  # in memory: milliseconds in base 64, with a counter; these first letters last until 2048
-    r"|[0-9]{13}-[0-9]+"  # Redis streams: milliseconds and a counter
-    r"|[0-9a-f]{24}"  # MongoDB: an ObjectId
+_BASE64: Final = {digit: value for value, digit in enumerate("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_")}
+
+_FORMS: Final = re.compile(
+    r"(?P<memory>[0-9A-Za-z_-]{7})(?:\.[0-9A-Za-z_-]+)?"  # in memory: milliseconds in base 64, with a counter
+    r"|(?P<redis>[0-9]{13})-[0-9]+"  # Redis streams: milliseconds and a counter
+    r"|(?P<mongo>[0-9a-f]{8})[0-9a-f]{16}"  # MongoDB: an ObjectId, which begins with seconds
 )
+
+SKEW: Final = 60.0
+"""Seconds by which the servers' clocks may differ from each other, and run faster or slower than ours, between one offset and the next."""
+
+CALENDAR_SKEW: Final = 86_400.0
+"""Seconds by which the server's calendar may differ from ours."""
+
+
+def read_offset(text: str) -> tuple[str, float] | None:
+    """Return the form of an offset and its time, in seconds since 1970; None if it has none of the known forms."""
+    match = _FORMS.fullmatch(text)
+    if match is None:
+        return None
+    form = str(match.lastgroup)
+    digits = match[form]
+    if form == "redis":
+        return form, int(digits) / 1000
+    if form == "mongo":
+        return form, float(int(digits, 16))
+    value = 0
+    for digit in digits:
+        value = 64 * value + _BASE64[digit]
+    return form, value / 1000
 
 
 class Recovery:
     """What one namespace needs to be taken up again."""
 
-    __slots__ = ("_knows_offsets", "offset", "pid", "taken_up")
+    __slots__ = ("_epoch", "_last", "offset", "pid", "taken_up")
 
-    def __init__(self) -> None:
+    def __init__(self, epoch: float | None = None) -> None:
+        self._epoch = epoch
+        self._last: tuple[str, float, float] | None = None
+        """The last offset: its form, its time, and when it came."""
         self.pid: str | None = None
         self.offset: str | None = None
         self.taken_up = False
         """Whether the last grant took up the session that was lost."""
-        self._knows_offsets = False
 
     def claim(self, auth: Mapping[str, object] | None) -> Mapping[str, object] | None:
         """Return the payload of CONNECT: what the application gives, which wins, and our claim to the lost session."""
@@ -55,7 +82,7 @@ class Recovery:
         """Note the pid of a CONNECT answer; return whether it is the session that was lost."""
         self.taken_up = pid is not None and pid == self.pid
         if not self.taken_up:
-            self.offset = None  # it belongs to a session that is gone
+            self.offset = self._last = None  # they belong to a session that is gone
         self.pid = pid
         return self.taken_up
 
@@ -63,15 +90,30 @@ class Recovery:
         """The namespace was left on purpose, by whichever side: there is nothing to take up."""
         self.pid = self.offset = None
 
-    def strip(self, event: EventReceived) -> EventReceived:
-        """Take the offset off an event, and remember it."""
+    def strip(self, event: EventReceived, now: float) -> EventReceived:
+        """Take the offset off an event that came at the instant `now`, and remember it."""
         args = event.args
         if self.pid is None or event.ack_id is not None or not args or not isinstance(last := args[-1], str):
             return event
-        if _OFFSET.fullmatch(last) is not None:
-            self._knows_offsets = True
+        if self._is_offset(last, now):
             self.offset = last
             return EventReceived(event.namespace, event.name, args[:-1])
-        if not self._knows_offsets:
+        if self._last is None:
             self.offset = last
         return event
+
+    def _is_offset(self, text: str, now: float) -> bool:
+        """Whether a text has the form of an offset and a time that fits; then it is remembered."""
+        read = read_offset(text)
+        if read is None:
+            return False
+        form, time = read
+        if self._last is not None:
+            last_form, last_time, came = self._last
+            fits = form == last_form and last_time - SKEW <= time <= last_time + (now - came) + SKEW
+        else:
+            fits = self._epoch is None or abs(self._epoch + now - time) <= CALENDAR_SKEW
+        if fits:
+            # The latest of those that came: what was missed is older than the moment at which it comes.
+            self._last = (form, time, now) if self._last is None or time >= self._last[1] else self._last
+        return fits

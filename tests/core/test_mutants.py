@@ -82,7 +82,6 @@ MUTANTS = [
         "put seventeen packets into a POST",
         (
             ("self._outbox.peek(self._limits.max_packets_per_post)", "self._outbox.peek(17)"),
-            ("max_packets=self._limits.max_packets_per_post)", "max_packets=17)"),
         ),
         start=a_burst_waits,
         budget=Budget(0, 0, 0),

@@ -220,7 +220,7 @@ def test_every_instant_of_the_in_memory_server_until_2048_is_an_offset(milliseco
     recovery = Recovery()
     recovery.granted("p")
     offset = in_memory(milliseconds, counter)
-    assert recovery.strip(EventReceived("/", "e", [1, offset])).args == [1]
+    assert recovery.strip(EventReceived("/", "e", [1, offset]), 0.0).args == [1]
     assert recovery.claim(None) == {"pid": "p", "offset": offset}
 
 

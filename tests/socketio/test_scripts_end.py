@@ -277,7 +277,7 @@ def test_nothing_can_be_wanted_after_the_end(wish: SocketIOInput | SendMessages 
 
 
 def test_early_events_of_a_connection_that_ended_are_gone() -> None:
-    play(asked("/") >> ok(2) >> answer(3, '42["early"]', "1") << ends(CloseReason.SERVER_CLOSE))
+    play(asked("/") >> ok(2) >> answer(3, '42["early"]', "1") << ends(CloseReason.SERVER_CLOSE, Cause.CONNECT_CLOSED))
 
 
 def test_closed_remembers_the_last_packets_each_way() -> None:
