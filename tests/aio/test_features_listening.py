@@ -241,7 +241,6 @@ async def test_a_handler_hears_every_event_of_its_name_until_it_is_off(any_peer:
 
 @ALL_TRANSPORTS
 async def test_once_is_once_even_if_two_come_together(any_peer: Peer, transports: tuple[str, ...]) -> None:
-    # bug: E12
     async with connect_socketio(any_peer.url, transports=transports) as sio:
         await welcome(sio)
         heard: list[object] = []
@@ -259,7 +258,6 @@ async def test_once_is_once_even_if_two_come_together(any_peer: Peer, transports
 
 @ALL_TRANSPORTS
 async def test_once_takes_one_of_those_that_wait(any_peer: Peer, transports: tuple[str, ...]) -> None:
-    # bug: E12
     async with connect_socketio(any_peer.url, transports=transports) as sio:
         await welcome(sio)
         await sio.call("flood", 3)

@@ -242,7 +242,6 @@ async def test_calls_are_bounded_in_number(any_peer: Peer, transports: tuple[str
 async def test_whoever_waits_is_told_when_the_server_dies(kind: Kind, peer_server: StartPeer, transports: tuple[str, ...]) -> None:
     peer = peer_server(kind)
     called: list[object] = []
-    # bug: E10
     async with connect_socketio(peer.url, transports=transports) as sio:
         echo2 = await sio.namespace("/echo2")
         await sio.wait_upgraded()
@@ -486,7 +485,6 @@ async def test_another_parser_than_the_servers_is_named_as_what_it_may_be(
     kind: Kind, lend: Lend, transports: tuple[str, ...], theirs: str, ours: str
 ) -> None:
     """Node closes the session at our first word; python-socketio says nothing at all."""
-    # bug: E8
     peer = lend(kind, parser="msgpack") if theirs == "msgpack" else lend(kind)
     error = await failing(connect_socketio(peer.url, transports=transports, parser=ours, timeouts=Timeouts(namespace=0.2, close=0.3)))
     assert error.cause is not Cause.INTERNAL_ERROR
@@ -549,7 +547,6 @@ async def fill(sio: SocketIOClient) -> None:
 @ALL_TRANSPORTS
 async def test_a_volatile_event_leaves_at_once_or_never(any_peer: Peer, transports: tuple[str, ...]) -> None:
     called: list[object] = []
-    # bug: E9
     async with Proxy(any_peer) as proxy, connect_socketio(proxy.url, transports=transports) as sio:
         await sio.wait_upgraded()
         await sio.drain()
@@ -665,7 +662,7 @@ async def test_namespaces_do_not_wait_for_each_other(any_peer: Peer, transports:
 
 
 @ALL_TRANSPORTS
-async def test_a_client_may_repeat_everything_but_what_is_volatile(any_peer: Peer, transports: tuple[str, ...]) -> None:
+async def test_a_client_may_repeat_everything_that_is_not_told_otherwise(any_peer: Peer, transports: tuple[str, ...]) -> None:
     watch = Watch()
     async with connect_socketio(any_peer.url, transports=transports, retries=3, ack_timeout=SOON, recorder=watch) as sio:
         delivery = await sio.emit("echo", 1)
@@ -673,6 +670,7 @@ async def test_a_client_may_repeat_everything_but_what_is_volatile(any_peer: Pee
         assert await sio.call("echo", 2) == 2
         await sio.drain()
         await (await sio.emit("count", 0, volatile=True)).written()
+        await (await sio.emit("count", 1, retries=None)).written()
         assert watch.asked() == [("/", 0), ("/", 1)]
         for wrong in ({"volatile": True, "retries": 1}, {"retries": -1}, {"retries": 1, "timeout": 0.0}, {"retries": 1, "timeout": -1.0}):
             with pytest.raises(LocalProtocolError) as caught:
