@@ -54,11 +54,18 @@ class Packet(msgspec.Struct, frozen=True, gc=False):
 
     def __repr__(self) -> str:
         data = self.data
-        secret = isinstance(data, str) and (self.type is PacketType.OPEN or (self.type is PacketType.MESSAGE and data[:2] in ("0{", "0/")))
+        if isinstance(data, bytes):
+            # With the msgpack parser a CONNECT is a map, and its keys may come in any order.
+            is_map = data[:1] in _MSGPACK_MAPS
+            return f"Packet({self.type.value}, {f'<{len(data)} bytes>' if is_map else elide(data)})"
+        secret = self.type is PacketType.OPEN or (self.type is PacketType.MESSAGE and data[:2] in ("0{", "0/"))
         return f"Packet({self.type.value}, {f'<{len(data)} characters>' if secret else elide(data)})"
 
 
 LAYER: Final = "engineio-packet"
+
+_MSGPACK_MAPS: Final = frozenset(bytes([head]) for head in (*range(0x80, 0x90), 0xDE, 0xDF))
+"""The first bytes of what may be a packet of the msgpack parser."""
 
 # The specification numbers the types in the order in which the enumeration lists them.
 _TYPES: Final = {str(digit): packet_type for digit, packet_type in enumerate(PacketType)}

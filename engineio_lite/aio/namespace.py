@@ -142,9 +142,10 @@ class Namespace:
     def on(self, key: Key, function: Any = None, *, concurrent: bool = False, model: Any = None) -> Any:
         """Call `function` with the arguments of every event named `key`; as a decorator if it is left out.
 
-        `key` may also be a class of the client's own events, such as `Reconnecting` or `Closed`; then the function gets the event itself. Functions
-        and coroutine functions run one after the other in wire order, or beside each other if `concurrent`. What the first one returns answers an
-        event that asks. With a `model` it gets one value of that type. Events that came before and wait unread are handled too.
+        `key` may also be a class of the client's own events, such as `Reconnecting` or `Closed`; then the function gets the event itself, and
+        those of another namespace only if it is registered on the client. Functions and coroutine functions run one after the other in wire order,
+        or beside each other if `concurrent`. What the first one returns answers an event that asks. With a `model` it gets one value of that type.
+        Events that came before and wait unread are handled too.
         """
         return self._register(key, function, Handler(_nothing, concurrent=concurrent, model=model))
 
@@ -169,7 +170,7 @@ class Namespace:
         if key is None:
             self._box.handlers.clear()
         else:
-            self._box_of(key).handlers.remove(key, function)
+            self._box.handlers.remove(key, function)
         self._client._inbox.listeners_changed()
 
     def off_any(self, function: Function | None = None) -> None:
@@ -179,15 +180,11 @@ class Namespace:
 
     def _register(self, key: Key | None, function: Any, handler: Handler) -> Any:
         def register(function: Wanted) -> Wanted:
-            self._box_of(key).handlers.add(key, Handler(function, handler.once, handler.concurrent, handler.model))
+            self._box.handlers.add(key, Handler(function, handler.once, handler.concurrent, handler.model))
             self._client._inbox.listeners_changed()
             return function
 
         return register if function is None else register(function)
-
-    def _box_of(self, key: Key | None) -> Box:
-        """What happens to the client is told to the client's own handlers, wherever they were registered."""
-        return self._client._box if isinstance(key, type) else self._box
 
     async def wait_for(self, name: str, *, timeout: float | None = None) -> EventReceived:
         """Return the next event of that name in this namespace, one that waits unread included; others stay where they are.

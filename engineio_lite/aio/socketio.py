@@ -101,8 +101,11 @@ class SocketIOClient(Client[Any], Namespace):
 
     def _show(self, event: State) -> None:
         """Let those who want to know of the client's own events have this one, in its place among the others."""
-        if self._box.handlers.wants(type(event)):
-            self._inbox.dispatcher.handle(event, self._box.handlers)
+        concerned = getattr(event, "namespace", None)
+        for namespace in self._namespaces.values():
+            is_told = namespace is self or concerned is None or namespace.name == concerned
+            if is_told and namespace._box.handlers.wants(type(event)):
+                self._inbox.dispatcher.handle(event, namespace._box.handlers)
         if self._watches_states:
             self._stream.put(event)
 

@@ -30,6 +30,7 @@ from engineio_lite.inputs import (
 )
 from engineio_lite.packet import Packet, PacketType, decode_packet, encode_packet
 from engineio_lite.payload import SEPARATOR, decode_payload
+from engineio_lite.socketio.msgpack import MsgpackDecoder
 from engineio_lite.socketio.packet import Decoder
 from engineio_lite.socketio.packet import Packet as SocketIOPacket
 from engineio_lite.socketio.packet import PacketType as SocketIOType
@@ -50,6 +51,8 @@ _MEANINGS = {
     (PacketType.NOOP, ""): "noop: ends a poll",
     (PacketType.CLOSE, ""): "close",
 }
+
+_MSGPACK = MsgpackDecoder()
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -199,7 +202,7 @@ class _Reader:
     def _message(self, direction: str, carrier: str, data: str | bytes) -> Row:
         decoder = self._decoders[direction]
         try:
-            packet = decoder.feed(data)
+            packet = self._packed(direction, data) or decoder.feed(data)
         except DecodeError as error:
             # What might be an auth payload is not shown, even if it cannot be read.
             unread = direction == UP and data[:1] == "0" and not self._show_auth
@@ -211,8 +214,18 @@ class _Reader:
         self._learn(direction, packet)
         if packet.type is SocketIOType.CONNECT and not (direction == UP and self._show_auth):
             packet = msgspec.structs.replace(packet, data=masked(packet.data) if direction == UP else _without_ids(packet.data))
-            data = f"0{_prefix(packet.namespace)}{self._json(packet.data) if packet.data is not msgspec.UNSET else ''}"
+            if isinstance(data, str):
+                data = f"0{_prefix(packet.namespace)}{self._json(packet.data) if packet.data is not msgspec.UNSET else ''}"
         return self._row(direction, carrier, self._quote(data), self._meaning(packet))
+
+    def _packed(self, direction: str, data: str | bytes) -> SocketIOPacket | None:
+        """The packet of the msgpack parser that a message is, if it is one and no attachment is awaited."""
+        if isinstance(data, str) or self._decoders[direction].pending:
+            return None
+        try:
+            return _MSGPACK.feed(data)
+        except DecodeError:
+            return None
 
     def _learn(self, direction: str, packet: SocketIOPacket) -> None:
         """Note what must not be shown: ids that the server gives, and the strings of what we authenticate with."""
@@ -270,7 +283,7 @@ class _Reader:
     @staticmethod
     def _json(value: object) -> str:
         try:
-            return msgspec.json.encode(value).decode()
+            return msgspec.json.encode(value, enc_hook=repr).decode()
         except UnicodeEncodeError:  # a lone surrogate, which JavaScript sends
             return repr(value)
 

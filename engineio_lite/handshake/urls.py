@@ -55,6 +55,8 @@ def split_namespace(url: str) -> tuple[str, str | None]:
     """
     if not isinstance(url, str):
         raise _bad_url(f"expected a URL as str, got {type(url).__name__}")
+    if _UNPRINTABLE.search(url):
+        return url, None  # which is refused where it is used, in the same words as any other
     parts = _split(url)
     if not parts.path or parts.path.endswith(("/", "/socket.io")):
         return url, None

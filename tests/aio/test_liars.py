@@ -384,11 +384,11 @@ def broken(name: str, data: bytes, cause: Cause = Cause.WEBSOCKET_PROTOCOL_ERROR
     return frames(name, data, probe=expected, upgraded=expected, first=expected, connect=expected)
 
 
-def ended(name: str, answer: Answer, cause: Cause, code: int | None) -> Lie:
+def ended(name: str, answer: Answer, cause: Cause, code: int | None, *, connect: Expect | None = None) -> Lie:
     """The end of the WebSocket."""
     expected = Expect(cause, TransportClosed, code=code)
     session = Expect(cause, TransportClosed, code=code, stage="session")
-    return Lie(name, answer, {PROBE: expected, UPGRADED: session, FIRST: expected, CONNECT: session})
+    return Lie(name, answer, {PROBE: expected, UPGRADED: session, FIRST: expected, CONNECT: connect or session})
 
 
 def undecodable(name: str, data: bytes, cause: Cause) -> Lie:
@@ -405,6 +405,8 @@ def undecodable(name: str, data: bytes, cause: Cause) -> Lie:
 
 
 _SERVER_CLOSED = Expect(Cause.SERVER_CLOSED, ConnectionClosed, stage="")
+_NOT_JOINED = Expect(Cause.CONNECT_CLOSED, HandshakeError, stage="namespace")
+"""Node ends a session in which it cannot read the CONNECT."""
 _NO_PROBE_ANSWER = Expect(Cause.UNEXPECTED_PROBE_ANSWER)
 _NO_OPEN_PACKET = Expect(Cause.NOT_ENGINEIO, stage="handshake")
 
@@ -447,7 +449,7 @@ FRAME_LIES = [
         probe=_NO_PROBE_ANSWER,
         upgraded=_SERVER_CLOSED,
         first=Expect(Cause.SERVER_CLOSED, stage="handshake"),
-        connect=_SERVER_CLOSED,
+        connect=_NOT_JOINED,
     ),
     frames(
         "an open packet without sid",
@@ -476,9 +478,9 @@ FRAME_LIES = [
     ended("close frame 1000", sends(closing(1000, "bye")), Cause.WEBSOCKET_CLOSED, 1000),
     ended("close frame 1009", sends(closing(1009)), Cause.PAYLOAD_TOO_LARGE, 1009),
     ended("close frame 1011", sends(closing(1011, "failed")), Cause.WEBSOCKET_CLOSED, 1011),
-    ended("close frame without a code", sends(closing()), Cause.WEBSOCKET_CLOSED, None),
+    ended("close frame without a code", sends(closing()), Cause.WEBSOCKET_CLOSED, None, connect=_NOT_JOINED),
     ended("close frame, then the line stays open", holds(closing(1011)), Cause.WEBSOCKET_CLOSED, 1011),
-    ended("close frame without a code, then the line stays open", holds(closing()), Cause.WEBSOCKET_CLOSED, None),
+    ended("close frame without a code, then the line stays open", holds(closing()), Cause.WEBSOCKET_CLOSED, None, connect=_NOT_JOINED),
     ended("the line closed", sends(b""), Cause.WEBSOCKET_CLOSED, 1006),
     ended("the line cut", resets(), Cause.WEBSOCKET_CLOSED, 1006),
     ended("the line closed in a frame", sends(text("4hello")[:4]), Cause.WEBSOCKET_CLOSED, 1006),
