@@ -196,7 +196,6 @@ async def test_a_server_that_dies_is_told_with_its_evidence(kind: Kind, peer_ser
 @ALL_TRANSPORTS
 @ALL_KINDS
 async def test_evidence_gives_no_secret_away_in_msgpack_either(kind: Kind, lend: Lend, transports: tuple[str, ...]) -> None:
-    # bug: E14
     async with connect_socketio(lend(kind, parser="msgpack").url, auth={"t": "s3cret"}, transports=transports, parser="msgpack") as sio:
         await sio.drain()
     assert sio.closed is not None
@@ -394,16 +393,29 @@ async def test_a_state_has_its_turn_among_the_handlers(any_peer: Peer, transport
 
 
 @ALL_TRANSPORTS
-async def test_states_are_the_clients_wherever_they_are_listened_for(any_peer: Peer, transports: tuple[str, ...]) -> None:
-    heard: asyncio.Queue[object] = asyncio.Queue()
+async def test_a_joined_namespace_hears_of_itself_and_of_the_client(any_peer: Peer, transports: tuple[str, ...]) -> None:
+    everything: list[object] = []
+    own: list[object] = []
     async with connect_socketio(any_peer.url, transports=transports) as sio:
         echo2 = await sio.namespace("/echo2")
         admin = await sio.namespace("/admin", auth={"token": "letmein"})
-        echo2.on(NamespaceLeft, heard.put)
+        for kind in (NamespaceLeft, Closed):
+            sio.on(kind, everything.append)
+            echo2.on(kind, own.append)
+        admin.on(NamespaceLeft, own.append)
+        admin.off(NamespaceLeft, own.append)
         await admin.leave()
-        await echo2.leave()
+        await sio.leave()
+        await echo2.emit("kick")
         async with asyncio.timeout(SOON):
-            for name in ("/admin", "/echo2"):
-                assert await heard.get() == NamespaceLeft(name, CloseReason.CLIENT_DISCONNECT)
-        echo2.off(NamespaceLeft, heard.put)
-    assert heard.empty()
+            with pytest.raises(ConnectionClosed):
+                await echo2.wait_for("never comes")
+            async for _ in sio.states():
+                pass
+        left = [
+            NamespaceLeft("/admin", CloseReason.CLIENT_DISCONNECT),
+            NamespaceLeft("/", CloseReason.CLIENT_DISCONNECT),
+            NamespaceLeft("/echo2", CloseReason.SERVER_DISCONNECT),
+        ]
+    assert everything == [*left, sio.closed]
+    assert own == [left[2], sio.closed]
