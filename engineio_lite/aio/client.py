@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Callable, Generator, Mapping, Sequence
 from ssl import SSLContext
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import aiohttp
 import msgspec
@@ -191,7 +191,7 @@ class Client(Generic[Item]):
         """
         return await self._stream.get()
 
-    def __aiter__(self) -> Client[Item]:
+    def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Item:
@@ -232,7 +232,7 @@ class Client(Generic[Item]):
             if not self._closed.done():
                 self._end(Closed(CloseReason.CLIENT_CLOSE, None))
 
-    async def __aenter__(self) -> Client[Item]:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:

@@ -13,8 +13,8 @@ Events reach an application in one of three ways, and each event in one of them 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, overload
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypeVar, overload
 
 from msgspec import UNSET, UnsetType
 
@@ -211,7 +211,7 @@ class Namespace:
         """
         return TypedEvents(models_by_event(models, name), aiter(self))
 
-    def __aiter__(self) -> AsyncIterator[EventReceived]:
+    def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> EventReceived:

@@ -12,7 +12,7 @@ import logging
 import random
 import time
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Final, Literal, TypeAlias, Unpack
+from typing import Any, Final, Literal, Self, TypeAlias, Unpack
 
 from engineio_lite.aio.client import Client, Opening, Options, resolve
 from engineio_lite.aio.inbox import Box, Inbox
@@ -174,7 +174,7 @@ class SocketIOClient(Client[Any], Namespace):
             if type(event) is EventReceived:
                 return event
 
-    def __aiter__(self) -> SocketIOClient:
+    def __aiter__(self) -> Self:
         return self
 
     __anext__ = Namespace.__anext__
