@@ -43,7 +43,7 @@ async def converse(sio: Any, seen: Seen, url: str, transports: Transports) -> No
 async def refused(sio: Any, seen: Seen, url: str, transports: Transports) -> None:
     """A namespace that says no."""
     try:
-        await sio.connect(url, transports=transports, auth={"token": "guess"})
+        await sio.connect(url, transports=transports, auth={"token": "guess"}, namespaces="/admin")
     except original.exceptions.ConnectionError as error:
         seen.note(("error", str(error).partition(";")[0]))
 
