@@ -75,7 +75,7 @@ def test_what_is_wrong_with_the_rest_is_still_seen() -> None:
 )
 def test_a_slip_of_who_pasted_is_not_mended_silently(url: str) -> None:
     with pytest.raises(LocalProtocolError) as caught:
-        normalize_url(split_namespace(url)[0], default_path="/socket.io/")  # bug: D15
+        normalize_url(split_namespace(url)[0], default_path="/socket.io/")
     assert caught.value.cause is Cause.BAD_URL
 
 

@@ -20,6 +20,7 @@ from engineio_lite.inputs import Close, Connect, RequestFailed, ResponseReceived
 from engineio_lite.limits import Limits
 from engineio_lite.state import CloseReason, SessionState
 from tests.core.script import (
+    OPEN,
     Script,
     answer,
     arrives,
@@ -33,6 +34,7 @@ from tests.core.script import (
     just_opened,
     ok,
     on_websocket,
+    opened,
     pausing,
     play,
     poll,
@@ -201,6 +203,45 @@ def test_what_is_sent_where_it_is_writable_leaves_now(way: Callable[[], Script])
     assert connection.writable
     outputs = connection.process(SendMessages(("now",)), 0.0)
     assert [output for output in outputs if (isinstance(output, Post) and output.body == b"4now") or output == SendFrame(1, "4now")]
+
+
+def moving(due: bool) -> View[EngineIOConnection]:
+    """Look whether the session may still move to a WebSocket."""
+    return View((("may_upgrade", lambda connection: connection.may_upgrade, due),))
+
+
+def test_a_session_may_move_until_its_upgrade_is_done_or_has_failed() -> None:
+    assert not play(polling() >> Connect() << poll(1)).may_upgrade
+    play(just_opened(upgrades=("websocket",)) << moving(True))
+    play(connecting() << moving(True) >> WebSocketOpened(1) << frame("2probe") << moving(True) >> arrives("3probe") << moving(True))
+    play(pausing() >> answer(2, "6") << frame("5") << Upgraded() << moving(False))
+    play(connecting() >> WebSocketClosed(1, 1006) << upgrade_fails() << moving(False))
+
+
+def test_a_session_that_was_offered_nothing_or_wants_nothing_does_not_move() -> None:
+    play(just_opened() << moving(False))
+    play(on_websocket() << moving(False))
+    script = polling(transports=("polling",)) >> Connect() << poll(1) >> answer(1, OPEN) << opened()
+    play(script << moving(False))
+
+
+# --- How much at once.
+
+
+def test_a_post_holds_no_more_bytes_than_a_bundle_may_have_and_a_larger_message_goes_alone() -> None:
+    script = (
+        polled(limits=Limits(max_post=11))
+        >> SendMessages(("1234", "5678", "9", "x" * 20, "y"))
+        << post(3, "41234", "45678")
+        >> ok(3)
+        << post(4, "49")
+    )
+    play(script >> ok(4) << post(5, "4" + "x" * 20) >> ok(5) << post(6, "4y"))
+
+
+def test_the_server_s_own_limit_is_kept_where_it_is_lower() -> None:
+    script = polled(limits=Limits(max_post=100), max_payload=5) >> SendMessages(("1234", "5")) << post(3, "41234") >> ok(3) << post(4, "45")
+    play(script >> SendMessages(("12345",)) << refuses(Cause.PAYLOAD_TOO_LARGE))
 
 
 # --- Silence.

@@ -13,7 +13,7 @@ import pytest
 
 from engineio_lite.causes import Cause
 from engineio_lite.commands import StartOver
-from engineio_lite.exceptions import AckTimeout, ConnectionClosed
+from engineio_lite.exceptions import AckTimeout, ConnectionClosed, ConnectRefused
 from engineio_lite.inputs import Close, Connect, TimePassed
 from engineio_lite.limits import Limits
 from engineio_lite.socketio.events import CallAnswered, NamespaceLeft, Reconnected
@@ -23,7 +23,7 @@ from engineio_lite.socketio.policy import ReconnectPolicy
 from engineio_lite.state import CloseReason, LinkState
 from tests.core.script import answer, arrives, at, ends, frame, hang_up, ok, open_packet, opened, poll, post, refuses
 from tests.core.snapshot import fingerprint
-from tests.script import play, tell
+from tests.script import Like, play, tell
 from tests.socketio.links import Script, again, asked, asking, cut, grant, granted, linked, lost, reconnecting, retrying, shows, vanishes, wanting
 from tests.socketio.script import error_of, failed, ignored, refused
 
@@ -64,6 +64,10 @@ def test_the_next_one_is_sent_when_the_one_before_is_acknowledged() -> None:
         << CallAnswered(12, [])
         << shows(waiting=0)
     )
+
+
+def test_numbers_count_from_zero() -> None:
+    play(linked("/") >> deliver("a", 0, retries=0) << frame('420["a"]') >> arrives("430[]") << CallAnswered(0, []))
 
 
 def test_other_events_do_not_wait_for_it() -> None:
@@ -209,6 +213,14 @@ def test_what_waits_in_a_namespace_that_the_server_ends_fails_once() -> None:
     play(script << shows(waiting=0))
 
 
+def test_what_waits_in_a_namespace_that_the_server_ends_with_a_reason_fails_with_it() -> None:
+    script = linked("/", "/a") >> deliver("x", 1, namespace="/a") << frame('42/a,0["x"]') >> arrives('41/a,{"message":"banned"}')
+    script = script << Like(NamespaceLeft, ("/a", CloseReason.SERVER_DISCONNECT), Cause.NAMESPACE_REFUSED) << failed(1, Cause.CLOSED)
+    cause = error_of(tell(script)).__cause__
+    assert isinstance(cause, ConnectRefused)
+    assert cause.refusal == "banned"
+
+
 def test_what_waits_in_a_namespace_that_is_refused_fails_once_with_the_refusal_as_cause() -> None:
     script = asked("/", "/a") >> deliver("x", 1, namespace="/a") >> deliver("y", 2, namespace="/a") >> arrives('44/a,"no"') << refused("/a")
     outputs = tell(script << failed(1, Cause.CLOSED) << failed(2, Cause.CLOSED) << shows(waiting=0))
@@ -296,6 +308,17 @@ def test_as_many_wait_as_the_limit_in_each_namespace_and_as_much_in_all() -> Non
         asked("/", limits=Limits(max_buffered=20)) >> deliver("abcdefgh", 1) >> deliver("ij", 2) >> deliver("k", 3) << refuses(Cause.SEND_BUFFER_FULL)
     )
     play(script >> Emit("l") << refuses(Cause.SEND_BUFFER_FULL) << shows(waiting=2))
+
+
+def test_what_is_done_makes_room() -> None:
+    script = linked("/", limits=Limits(max_buffered=20))
+    for number in range(5):
+        script = (
+            script >> deliver("abcdefgh", number) << frame(f'42{number}["abcdefgh"]') >> deliver("abcdefgh", 99) << refuses(Cause.SEND_BUFFER_FULL)
+        )
+        script = script >> arrives(f"43{number}[]") << CallAnswered(number, [])
+    script = script >> deliver("abcdefgh", 5, retries=0) << frame('425["abcdefgh"]') >> at(2.0) >> TimePassed() << failed(5, Cause.ACK_TIMEOUT)
+    play(script >> deliver("abcdefgh", 6) << frame('426["abcdefgh"]'))
 
 
 def test_an_event_that_is_too_large_for_the_server_fails_and_the_next_one_is_sent() -> None:

@@ -222,6 +222,11 @@ def test_calls_that_are_held_time_out_in_the_order_of_their_times() -> None:
     play(script << shows(waiting=0, deadline=math.inf))
 
 
+def test_a_call_with_no_time_at_all_is_over_at_the_next_look() -> None:
+    script = asked("/") >> Emit("e", call=0, timeout=0.0) << shows(deadline=0.0, waiting=1) >> TimePassed() << failed(0, Cause.ACK_TIMEOUT)
+    play(script << shows(waiting=0))
+
+
 def test_the_time_of_a_call_runs_on_when_it_is_sent() -> None:
     play(
         asked("/")
@@ -235,6 +240,11 @@ def test_the_time_of_a_call_runs_on_when_it_is_sent() -> None:
         >> TimePassed()
         << failed(1, Cause.ACK_TIMEOUT)
     )
+
+
+def test_call_number_zero_is_a_call_like_any_other() -> None:
+    script = linked("/") >> Emit("e", call=0, timeout=1.0) << frame('420["e"]') >> at(1.0) >> TimePassed() << failed(0, Cause.ACK_TIMEOUT)
+    play(script >> Emit("e", call=0) << frame('421["e"]') >> arrives("431[]") << CallAnswered(0, []))
 
 
 def test_a_call_whose_time_is_over_says_how_long_it_was_whatever_it_waited_for() -> None:
@@ -312,7 +322,7 @@ def test_a_connection_that_is_lost_on_the_way_leaves_the_rest_held() -> None:
     play(script >> ok(5) << post(6, '42["4"]'))
 
 
-def test_a_client_that_holds_nothing_still_keeps_the_order_behind_a_full_connection() -> None:
+def test_a_client_that_holds_nothing_refuses_what_a_full_connection_does_not_take() -> None:
     machine = play(by_polling(limits=Limits(max_buffered_packets=1), hold=False) >> answer(3, grant()) << granted() << poll(4))
     play(Script(machine) >> Emit("1") << post(5, '42["1"]') >> Emit("2") >> Emit("3") << refuses(Cause.SEND_BUFFER_FULL) << shows(waiting=0))
 
@@ -378,6 +388,21 @@ def test_what_is_emitted_after_a_namespace_was_ended_and_before_its_connection_i
     machine = play(script)
     outputs = machine.process(ok(6), 0.0)
     assert [type(output).__name__ for output in outputs] == ["CloseTransport", "EmitDropped", "Closed"]
+
+
+def test_what_is_emitted_after_a_late_refusal_is_dropped_too() -> None:
+    script = (
+        by_polling()
+        >> answer(3, grant())
+        << granted()
+        << poll(4)
+        >> answer(4, '44{"message":"no longer"}')
+        << refused("/")
+        << poll(5)
+        << post(6, "1")
+    )
+    machine = play(script >> Emit("e", ticket=1) << EmitHeld(1))
+    assert [type(output).__name__ for output in machine.process(ok(6), 0.0)] == ["CloseTransport", "EmitDropped", "Closed"]
 
 
 # --- Not held.

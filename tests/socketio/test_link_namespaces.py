@@ -290,7 +290,7 @@ def test_what_a_namespace_is_asked_for_with_is_a_copy() -> None:
     machine.process(JoinNamespace("/", auth), 0.0)
     auth["user"]["name"] = "b"
     auth["token"] = "u"
-    play(asking(Script(machine) >> Connect() << websocket(1, upgrade=False), '40{"user":{"name":"a"},"token":"t"}'))  # bug: D9
+    play(asking(Script(machine) >> Connect() << websocket(1, upgrade=False), '40{"user":{"name":"a"},"token":"t"}'))
 
 
 # --- Asked for when it is needed.
@@ -330,7 +330,7 @@ def test_a_refusal_of_our_own_ends_the_wish() -> None:
 
 def test_a_refusal_of_our_own_for_the_last_one_leaves_it_to_the_policy() -> None:
     script = deferring() >> RefuseAuth("/", _error()) << refused("/", Cause.AUTH_FAILED) << frame("1") << hang_up()
-    play(script << ends(CloseReason.CLIENT_CLOSE, Cause.AUTH_FAILED))  # bug: D13
+    play(script << ends(CloseReason.CLIENT_CLOSE, Cause.AUTH_FAILED))
 
 
 def test_what_is_no_payload_is_refused_and_may_be_given_again() -> None:

@@ -223,6 +223,13 @@ def test_a_connection_that_stood_starts_the_count_again() -> None:
     play(again(cut(script, attempt=1, delay=1.0), when=4.0, attempts=1))
 
 
+def test_a_connection_that_granted_one_namespace_has_stood_though_another_is_still_silent() -> None:
+    script = cut(linked("/", "/slow"), "/", "/slow")
+    script = asking(failing(script, [(1.0, 2, 2.0)]) >> at(3.0) >> TimePassed() << websocket(1, upgrade=False), "40", "40/slow,")
+    script = script >> arrives(grant()) << granted() << shows(LinkState.CONNECTING)
+    play(again(cut(script), "/", "/slow", when=4.0))
+
+
 def test_a_connection_that_was_open_but_granted_nothing_has_not_stood() -> None:
     script = asking(retrying(cut(linked("/"))), "40") >> vanishes() << StartOver() << reconnecting(2, 2.0)
     play(again(script, when=3.0, attempts=2))
@@ -545,17 +552,25 @@ def test_numbers_of_calls_count_from_zero_up() -> None:
 # --- A machine that was asleep.
 
 
-def test_an_event_of_a_machine_that_was_asleep_is_not_written_into_the_dead_connection() -> None:
-    play(
-        linked("/")
-        >> at(1000.0)
-        >> Emit("e")
-        << hang_up()
-        << NamespaceLeft("/", CloseReason.PING_TIMEOUT)
-        << StartOver()
-        << reconnecting(1, 1.0, CloseReason.PING_TIMEOUT, Cause.PING_TIMEOUT)
-        << shows(LinkState.WAITING, waiting=1)
-    )
+@pytest.mark.parametrize("now", [45.0, 1000.0])
+def test_an_event_of_a_machine_that_was_asleep_is_not_written_into_the_dead_connection(now: float) -> None:
+    script = linked("/") >> at(now) >> Emit("e") << hang_up() << NamespaceLeft("/", CloseReason.PING_TIMEOUT) << StartOver()
+    script = script << reconnecting(1, 1.0, CloseReason.PING_TIMEOUT, Cause.PING_TIMEOUT) << shows(LinkState.WAITING, waiting=1)
+    play(asking(retrying(script, now + 1.0), "40") >> arrives(grant()) << granted() << Reconnected(1, False) << frame('42["e"]'))
+
+
+def test_what_is_due_when_an_event_is_sent_is_told_first() -> None:
+    script = linked("/") >> Emit("a", call=1, timeout=2.0) << frame('420["a"]') >> at(2.0) >> Emit("b", call=2) << failed(1, Cause.ACK_TIMEOUT)
+    play(script << frame('421["b"]'))
+
+
+def test_what_is_told_after_a_refusal_is_told_at_once() -> None:
+    machine = play(linked("/", policy=None))
+    with pytest.raises(LocalProtocolError):
+        machine.process(Emit("e"), 1000.0)
+    assert machine.deadline == 1000.0
+    assert closed_of(machine.process(TimePassed(), 1000.0)).reason is CloseReason.PING_TIMEOUT
+    assert machine.deadline == math.inf
 
 
 @pytest.mark.parametrize(("policy", "hold"), [(None, True), (None, False), (POLICY, False)])
@@ -589,12 +604,16 @@ def test_the_link_shows_what_its_connection_shows() -> None:
     assert machine.handshake == connection.handshake
     assert machine.handshake is not None
     assert (machine.state, machine.transport, machine.upgrade_state) == (SessionState.OPEN, Transport.POLLING, UpgradeState.NONE)
+    assert not machine.may_upgrade
+    script = wanting("/", transports=("polling", "websocket")) >> Connect() << poll(1) >> answer(1, OPEN) << opened() << post(2, "40") << poll(3)
+    assert play(script).may_upgrade
 
 
 def test_without_a_connection_there_is_nothing_to_show() -> None:
     machine = play(cut(linked("/")))
     assert (machine.handshake, machine.transport, machine.upgrade_state) == (None, None, UpgradeState.NONE)
     assert (machine.buffered, machine.buffered_packets, machine.accepted, machine.confirmed, machine.writable) == (0, 0, 0, 0, False)
+    assert not machine.may_upgrade
     assert machine.is_wanted("/")
     assert not machine.is_connected("/")
     assert not machine.is_connected("/never")

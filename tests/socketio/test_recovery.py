@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 from engineio_lite.causes import Cause
 from engineio_lite.commands import StartOver
 from engineio_lite.inputs import Connect, WebSocketOpened
+from engineio_lite.limits import Limits
 from engineio_lite.socketio.events import AuthNeeded, CallAnswered, EventReceived, NamespaceLeft, Reconnected
 from engineio_lite.socketio.inputs import Acknowledge, Deliver, Emit, JoinNamespace, LeaveNamespace, ProvideAuth
 from engineio_lite.socketio.policy import ReconnectPolicy
-from engineio_lite.socketio.recovery import Recovery
+from engineio_lite.socketio.recovery import Recovery, read_offset
 from engineio_lite.state import CloseReason, LinkState, Transport
-from tests.core.script import NO_UPGRADE, arrives, at, frame, hang_up, opened, refuses, websocket
+from tests.core.script import NO_UPGRADE, arrives, at, ends, frame, hang_up, opened, refuses, websocket
 from tests.script import play
 from tests.socketio.links import Script, asked, asking, cut, grant, granted, linked, reconnecting, retrying, shows, vanishes, wanting
 from tests.socketio.script import event
@@ -205,6 +206,19 @@ def test_a_client_that_does_not_want_it_claims_nothing_and_leaves_the_arguments_
     play(script)
 
 
+def test_more_that_was_missed_than_we_take_is_not_claimed_again() -> None:
+    script = returning(recoverable(ONE, limits=Limits(max_recovered_events=2, max_early_events=1)), claim("p", ONE))
+    script = script >> arrives(f'42["missed","{TWO}"]') >> arrives(f'42["missed","{THREE}"]') >> arrives(f'42["missed","{THREE}.0"]')
+    script = script << frame("1") << hang_up() << StartOver() << reconnecting(2, 2.0, CloseReason.PARSE_ERROR, Cause.TOO_MANY_EARLY_EVENTS)
+    script = asking(retrying(script, 3.0), "40") >> arrives(grant(sid="other", pid="q")) << granted(sid="other", pid="q") << Reconnected(2, False)
+    play(script)
+
+
+def test_who_claims_nothing_takes_fewer_early_events() -> None:
+    script = asked("/", limits=Limits(max_recovered_events=9, max_early_events=1)) >> arrives('42["early"]') >> arrives('42["early"]')
+    play(script << frame("1") << hang_up() << ends(CloseReason.PARSE_ERROR, Cause.TOO_MANY_EARLY_EVENTS))
+
+
 # --- What is an offset.
 
 
@@ -259,14 +273,57 @@ def test_an_event_with_attachments_has_one() -> None:
 @pytest.mark.parametrize("word", ["Running", "Stopped", "Started", "Offline", "Pending", "Success", "Private", "Request"])
 def test_a_word_that_only_looks_like_an_offset_is_an_argument(word: str) -> None:
     """Volatile events have no offset, and their last argument may be a word of seven letters; servers count on from the instant that they named."""
-    script = recoverable(ONE) >> at(5.0) >> arrives(f'42["status","{word}"]') << event("status", word)  # bug: D11
+    script = recoverable(ONE) >> at(5.0) >> arrives(f'42["status","{word}"]') << event("status", word)
     play(returning(script, claim("p", ONE), when=9.0))
 
 
 @pytest.mark.parametrize("offset", [REDIS, MONGO])
 def test_a_server_has_one_form_of_offsets(offset: str) -> None:
-    script = recoverable(offset) >> at(5.0) >> arrives(f'42["e","{ONE}"]') << event("e", ONE)  # bug: D11
+    script = recoverable(offset) >> at(5.0) >> arrives(f'42["e","{ONE}"]') << event("e", ONE)
     play(returning(script, claim("p", offset), when=9.0))
+
+
+@pytest.mark.parametrize("word", ["Running", "Offline", "Pending"])
+def test_where_the_calendar_is_known_not_even_the_first_word_is_taken_for_an_offset(word: str) -> None:
+    script = recoverable(epoch=BEGIN / 1000) >> at(5.0) >> arrives(f'42["status","{word}"]') << event("status", word)
+    play(script >> arrives(f'42["e","{THREE}"]') << event("e"))
+
+
+@pytest.mark.parametrize(("hours", "fits"), [(-25, False), (-23, True), (23, True), (25, False)])
+def test_the_calendars_may_differ_by_a_day(hours: int, fits: bool) -> None:
+    offset = in_memory(BEGIN + hours * 3_600_000)
+    play(recoverable(epoch=BEGIN / 1000) >> arrives(f'42["e",1,"{offset}"]') << (event("e", 1) if fits else event("e", 1, offset)))
+
+
+@pytest.mark.parametrize(("later", "fits"), [(-61_000, False), (-59_000, True), (0, True), (69_000, True), (71_000, False)])
+def test_time_goes_on_from_one_offset_to_the_next_as_it_does_here_within_a_minute(later: int, fits: bool) -> None:
+    offset = in_memory(BEGIN + later)
+    script = recoverable(ONE) >> at(10.0) >> arrives(f'42["e",1,"{offset}"]') << (event("e", 1) if fits else event("e", 1, offset))
+    play(returning(script, claim("p", offset if fits else ONE), when=11.0))
+
+
+def test_what_was_missed_is_older_than_the_moment_at_which_it_comes() -> None:
+    script = asking(retrying(cut(recoverable(ONE) >> at(100.0)), 400.0), f"40{claim('p', ONE)}")
+    for seconds in (90, 200, 399):
+        script = script >> arrives(f'42["missed","{in_memory(BEGIN + 1000 * seconds)}"]')
+    script = script >> arrives(grant(pid="p")) << granted(pid="p", recovered=True) << Reconnected(1, True)
+    script = script << event("missed") << event("missed") << event("missed")  # bug: D19
+    play(returning(script, claim("p", in_memory(BEGIN + 399_000)), when=402.0))
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        (ONE, ("memory", BEGIN / 1000)),
+        (in_memory(BEGIN, 7), ("memory", BEGIN / 1000)),
+        (REDIS, ("redis", BEGIN / 1000)),
+        (MONGO, ("mongo", float(0x652FF4C1))),
+        ("word", None),
+        ("", None),
+    ],
+)
+def test_an_offset_has_a_form_and_a_time(text: str, read: tuple[str, float] | None) -> None:
+    assert read_offset(text) == read
 
 
 def test_words_of_an_unknown_server_are_claimed_as_the_reference_client_does_it_and_left_where_they_are() -> None:

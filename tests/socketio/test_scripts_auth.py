@@ -152,7 +152,7 @@ def test_it_is_not_waited_for_for_ever() -> None:
 
 def test_the_answer_to_connect_has_its_time_from_connect_on() -> None:
     script = needed(timeouts=Timeouts(namespace=10.0)) >> at(9.0) >> ProvideAuth("/a", None) << frame("40/a,") >> at(10.0) >> TimePassed()
-    script = script << shows(namespace="/a", state=CONNECTING, deadline=19.0) >> at(19.0) >> TimePassed()  # bug: D12
+    script = script << shows(namespace="/a", state=CONNECTING, deadline=19.0) >> at(19.0) >> TimePassed()
     assert "an answer to CONNECT" in str(error_of(tell(script << refused("/a", Cause.CONNECT_UNANSWERED))))
 
 
@@ -168,12 +168,12 @@ def test_without_a_payload_the_namespace_is_refused_and_the_others_live() -> Non
 def test_without_a_payload_for_the_last_namespace_the_connection_ends() -> None:
     script = fresh(transports=("websocket",)) >> deferred("/") >> Connect() << websocket(1, upgrade=False) >> WebSocketOpened(1)
     script = script >> arrives(open_packet(upgrades=())) << opened(Transport.WEBSOCKET, upgrades=()) << AuthNeeded("/") >> RefuseAuth("/", NOBODY)
-    play(script << refused("/", Cause.AUTH_FAILED) << frame("1") << hang_up() << ends(CloseReason.CLIENT_CLOSE, Cause.AUTH_FAILED))  # bug: D13
+    play(script << refused("/", Cause.AUTH_FAILED) << frame("1") << hang_up() << ends(CloseReason.CLIENT_CLOSE, Cause.AUTH_FAILED))
 
 
 def test_without_a_payload_the_session_need_not_even_open() -> None:
     script = fresh() >> deferred("/") >> Connect() << poll(1) >> RefuseAuth("/", NOBODY) << refused("/", Cause.AUTH_FAILED)
-    play(script << drop_requests() << ends(CloseReason.CLIENT_CLOSE, Cause.AUTH_FAILED))  # bug: D13
+    play(script << drop_requests() << ends(CloseReason.CLIENT_CLOSE, Cause.AUTH_FAILED))
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_the_answer_to_an_earlier_connect_may_come_before_the_payload() -> None:
 
 def test_a_payload_that_waits_is_measured_when_it_is_given() -> None:
     script = joined("/", "/b", max_payload=60) >> JoinNamespace("/a") << post(5, "40/a,") >> LeaveNamespace("/a") << LEFT >> deferred()
-    play(script << AuthNeeded("/a") >> ProvideAuth("/a", {"key": "x" * 100}) << refuses(Cause.PAYLOAD_TOO_LARGE))  # bug: D14
+    play(script << AuthNeeded("/a") >> ProvideAuth("/a", {"key": "x" * 100}) << refuses(Cause.PAYLOAD_TOO_LARGE))
 
 
 # --- A moment after leaving.
