@@ -85,7 +85,7 @@ def laid_out(line: Line, indent: int, console: Console) -> RichText:
         whole = len(body)
         body = body[:MAX_SHOWN]
         body.append(f"… ({whole} characters; --json shows them all)", STYLES["dim"])
-    if console.width < MIN_WIDTH:
+    if console.width < MIN_WIDTH or ("\n" not in body.plain and body.cell_len <= console.width - indent):
         return head + body
     lines = body.wrap(console, console.width - indent, overflow="fold")
     return head + RichText("\n" + " " * indent).join(lines)

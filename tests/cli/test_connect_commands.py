@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -33,6 +34,7 @@ from engineio_lite.cli._connect_commands import (
     parse_line,
     parse_object,
 )
+from engineio_lite.cli.connect import command
 
 
 @pytest.mark.parametrize(
@@ -244,3 +246,16 @@ def test_another_line_is_not(line: str) -> None:
 def test_secrets_are_known_by_their_names() -> None:
     assert all(map(names_a_secret, ["Authorization", "Cookie", "x-api-key", "X-Auth-Token", "access_token", "PASSWORD", "session"]))
     assert not any(map(names_a_secret, ["Accept", "User-Agent", "author", "room", "x-request-id"]))
+
+
+# --- the page about it
+
+
+def test_the_page_knows_every_command_and_option() -> None:
+    page = (Path(__file__).parent.parent.parent / "docs" / "connect.md").read_text(encoding="utf-8")
+    for name, known in COMMANDS.items():
+        assert f"`{name}" in page, name
+        assert known.first == "switch" or f"`{name} {known.takes}".rstrip().partition("|")[0].partition(" …")[0] in page, name
+    options = [option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts) if option.startswith("--")]
+    assert len(options) > 10
+    assert [option for option in options if f"`{option}" not in page and option != "--help"] == []
