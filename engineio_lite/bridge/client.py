@@ -112,7 +112,7 @@ class AsyncClient(socketio.AsyncClient):  # type: ignore[misc]
         again = current is self._reconnect_task or current is self._attempt
         if not again:
             await self._prepare()
-        elif self._left:
+        elif self._left:  # which python-socketio looks for by itself since 5.11.3
             raise exceptions.ConnectionError("Disconnected by this side")
         outer, self._attempt, self._faults = self._attempt, current, []
         more = {"retry": True} if retry else {}

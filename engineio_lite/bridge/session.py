@@ -100,6 +100,8 @@ class Session(EngineIOClient):
             await asyncio.wait({self._greeting})
             raise
         self._raise_if_closed()
+        if self._greeting.cancelled():
+            raise RuntimeError("it was cancelled")  # by what it awaited, since nobody cancelled whoever waits here
         self._greeting.result()
 
     @property

@@ -13,6 +13,7 @@ import socketio as original
 import engineio_lite.bridge as socketio
 from engineio_lite import Cause, ConnectFailed, ConnectRefused, EngineIOError, HandshakeError, Limits, LocalProtocolError, TimedOut, Timeouts
 from engineio_lite.bridge import exceptions
+from engineio_lite.bridge.packets import Malformed, strict
 from tests.aio.raw import Connection, EngineServer, Request, Stage, response
 from tests.aio.raw import socketio as replies
 from tests.bridge.tools import ALL_TRANSPORTS, SLACK, Reports, Seen, Transports, comes_true, watched
@@ -178,6 +179,18 @@ async def test_auth_that_cannot_be_had_or_sent(peer_server: StartPeer) -> None:
     await sio.disconnect()
 
 
+async def test_auth_that_awaits_what_somebody_else_cancelled(any_peer: Peer) -> None:
+    shared = asyncio.get_running_loop().create_future()
+    shared.cancel()
+
+    async def token() -> Any:
+        return await shared
+
+    sio, _ = watched()
+    error = await failure(sio, any_peer.url, auth=token)
+    assert str(error) == "Connect handler failed: it was cancelled"
+
+
 async def test_a_function_for_url_or_headers_that_fails_is_the_callers_affair(any_peer: Peer) -> None:
     async def fails() -> Any:
         raise KeyError("none")
@@ -244,6 +257,24 @@ async def test_what_makes_no_sense_ends_the_connection_and_says_what_came(packet
         assert sio.eio.failure.cause is cause
         assert sio.eio.closed is not None
         assert sio.eio.closed.reason == "parse error"
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"packet_type": "2"}, "expected a packet type 0 to 6, got '2'"),
+        ({"packet_type": 7}, "expected a packet type 0 to 6, got 7"),
+        ({"packet_type": 2, "namespace": 5, "data": ["event"]}, "expected a namespace, got int"),
+        ({"packet_type": 2, "namespace": "/", "data": [b"event"]}, "expected an event as an array that begins with its name"),
+    ],
+)
+def test_what_a_serializer_makes_of_it_is_looked_at(values: dict[str, Any], words: str) -> None:
+    class Odd(original.packet.Packet):  # type: ignore[misc]
+        def decode(self, encoded_packet: str) -> None:
+            vars(self).update(values)
+
+    with pytest.raises(Malformed, match=words):
+        strict(Odd, Limits())(encoded_packet="anything")
 
 
 async def test_after_nonsense_it_connects_again_and_starts_afresh() -> None:

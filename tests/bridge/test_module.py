@@ -111,6 +111,19 @@ def test_using_it_changes_nothing_of_the_process(python_peer: Peer) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_program_that_configures_no_logging_sees_what_it_asked_for() -> None:
+    done = run(
+        """
+        import engineio_lite.bridge as socketio
+        for wanted in (True, False):
+            logger = socketio.AsyncClient(logger=wanted).logger
+            logger.info("an information of %s", wanted)
+            logger.error("an error of %s", wanted)
+        """
+    )
+    assert done.stderr.splitlines() == ["an information of True", "an error of True", "an error of False"]
+
+
 @pytest.mark.parametrize("transports", ["polling", "websocket", "polling,websocket"])
 def test_an_interrupt_ends_a_program_that_waits_and_leaves_nothing(any_peer: Peer, transports: str) -> None:
     """As asyncio does it: the main task is cancelled. Nothing is said of sessions that nobody closed, and the server is told."""
