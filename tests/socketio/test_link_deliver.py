@@ -321,6 +321,13 @@ def test_what_is_done_makes_room() -> None:
     play(script >> deliver("abcdefgh", 6) << frame('426["abcdefgh"]'))
 
 
+def test_what_was_left_makes_room() -> None:
+    script = linked("/", "/a", limits=Limits(max_buffered=20)) >> deliver("abcdef", 1, namespace="/a") << frame('42/a,0["abcdef"]')
+    script = script >> deliver("abcdef", 2) << refuses(Cause.SEND_BUFFER_FULL) >> LeaveNamespace("/a") << failed(1, Cause.CLOSED) << frame("41/a,")
+    script = script << NamespaceLeft("/a", CloseReason.CLIENT_DISCONNECT) >> deliver("abcdef", 2) << frame('420["abcdef"]')
+    play(script >> arrives("430[]") << CallAnswered(2, []) << shows(waiting=0))
+
+
 def test_an_event_that_is_too_large_for_the_server_fails_and_the_next_one_is_sent() -> None:
     script = by_polling(max_payload=40) >> deliver("x" * 50, 1) << failed(1, Cause.PAYLOAD_TOO_LARGE) >> deliver("y", 2) << post(5, '420["y"]')
     play(script << shows(waiting=1))

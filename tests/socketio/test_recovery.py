@@ -295,11 +295,31 @@ def test_the_calendars_may_differ_by_a_day(hours: int, fits: bool) -> None:
     play(recoverable(epoch=BEGIN / 1000) >> arrives(f'42["e",1,"{offset}"]') << (event("e", 1) if fits else event("e", 1, offset)))
 
 
-@pytest.mark.parametrize(("later", "fits"), [(-61_000, False), (-59_000, True), (0, True), (69_000, True), (71_000, False)])
-def test_time_goes_on_from_one_offset_to_the_next_as_it_does_here_within_a_minute(later: int, fits: bool) -> None:
+MINUTE, HOUR = 60_000, 3_600_000
+
+
+@pytest.mark.parametrize("epoch", [None, BEGIN / 1000])
+@pytest.mark.parametrize(("later", "fits"), [(-MINUTE - 1, False), (-MINUTE, True), (0, True), (10_000, True), (23 * HOUR, True), (25 * HOUR, False)])
+def test_time_goes_on_from_one_offset_to_the_next_with_a_minute_less_or_a_day_more(later: int, fits: bool, epoch: float | None) -> None:
     offset = in_memory(BEGIN + later)
-    script = recoverable(ONE) >> at(10.0) >> arrives(f'42["e",1,"{offset}"]') << (event("e", 1) if fits else event("e", 1, offset))
-    play(returning(script, claim("p", offset if fits else ONE), when=11.0))
+    script = recoverable(ONE, epoch=epoch) >> at(10.0) >> arrives(f'42["e",1,"{offset}"]') << (event("e", 1) if fits else event("e", 1, offset))
+    play(returning(script, claim("p", offset if fits else ONE), when=11.0))  # bug: D20
+
+
+def test_a_clock_that_stood_still_while_the_machine_slept_is_no_reason_to_take_an_offset_for_an_argument() -> None:
+    script = returning(recoverable(ONE), claim("p", ONE))
+    for minutes in (10, 20, 21):
+        script = script >> arrives(f'42["missed","{in_memory(BEGIN + minutes * MINUTE)}"]')
+    script = script >> arrives(grant(pid="p")) << granted(pid="p", recovered=True) << Reconnected(1, True)
+    play(script << event("missed") << event("missed") << event("missed"))
+
+
+def test_a_first_event_that_was_read_late_does_not_spoil_the_others() -> None:
+    script = (
+        asked("/") >> arrives(grant(pid="p")) << granted(pid="p") >> at(40.0) >> arrives("2") << frame("3") >> at(80.0) >> arrives("2") << frame("3")
+    )
+    script = script >> at(120.0) >> arrives(f'42["e","{ONE}"]') << event("e")
+    play(script >> arrives(f'42["e","{in_memory(BEGIN + 2 * MINUTE)}"]') << event("e"))
 
 
 def test_what_was_missed_is_older_than_the_moment_at_which_it_comes() -> None:
