@@ -186,12 +186,16 @@ class Dispatcher:
                 self._report(handler.function, error)
             else:
                 logger.debug("an answer came too late: %s", error)
+        except asyncio.CancelledError:
+            _pass_on_if_ours(handler.function)
         except Exception as error:
             self._report(handler.function, error)
 
     async def _call(self, function: Function, args: Iterable[object]) -> None:
         try:
             await _result(function(*args))
+        except asyncio.CancelledError:
+            _pass_on_if_ours(function)
         except Exception as error:
             self._report(function, error)
 
@@ -209,6 +213,14 @@ class Dispatcher:
             _, pending = await asyncio.wait(others, timeout=patience)
             if pending:
                 logger.warning("%d handlers went on although they were cancelled", len(pending))
+
+
+def _pass_on_if_ours(function: Function) -> None:
+    """Raise a cancellation on if it is meant for us. A handler that waited for something that was cancelled is cancelled itself, and nobody else."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+    logger.debug("handler %s was cancelled", getattr(function, "__qualname__", function))
 
 
 async def _result(value: Any) -> Any:

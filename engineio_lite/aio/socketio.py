@@ -138,6 +138,7 @@ class SocketIOClient(Client[Any], Namespace):
     def _disconnected(self, event: Reconnecting) -> None:
         """A connection is gone and another will follow: what was on its way is lost, what waits waits on."""
         self._upgrade_error = None
+        self._link.epoch = calendar()  # the machine may have slept
         if self._upgrade_over.done():
             self._upgrade_over = self._loop.create_future()
         lost = ConnectionClosed(f"the connection was lost: {event.reason}", reason=event.reason)
@@ -262,6 +263,11 @@ class SocketIOClient(Client[Any], Namespace):
         try:
             auth = namespace._auth() if callable(namespace._auth) else namespace._auth
             self._driver.process(ProvideAuth(name, await auth if inspect.isawaitable(auth) else auth))
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            self._driver.process(RefuseAuth(name, _auth_failed(name, error)))  # something that auth waited for was cancelled
         except Exception as error:
             self._driver.process(RefuseAuth(name, error if isinstance(error, EngineIOError) else _auth_failed(name, error)))
         await self._driver.flush()
@@ -354,7 +360,7 @@ def connect_socketio(
             policy=ways,
             hold=offline == "buffer",
             recovery=recovery,
-            epoch=time.time() - asyncio.get_running_loop().time(),
+            epoch=calendar(),
             roll=random.random,
             limits=settings.limits,
             parser=chosen,
@@ -364,13 +370,18 @@ def connect_socketio(
     return Opening(make, lambda client: (_join(client.name, auth),))
 
 
+def calendar() -> float:
+    """The calendar's time, in seconds since 1970, at which the event loop's clock was at 0."""
+    return time.time() - asyncio.get_running_loop().time()
+
+
 def _join(namespace: str, auth: Auth) -> JoinNamespace:
     if callable(auth):
         return JoinNamespace(namespace, deferred=True)
     return JoinNamespace(namespace, auth)
 
 
-def _auth_failed(namespace: str, error: Exception) -> EngineIOError:
+def _auth_failed(namespace: str, error: BaseException) -> EngineIOError:
     failed = EngineIOError(f"auth for namespace {elide(namespace)} raised {type(error).__name__}", cause=Cause.AUTH_FAILED, stage="namespace")
     failed.__cause__ = error
     return failed

@@ -333,7 +333,8 @@ class SocketIOConnection:
             outputs = []
             self._check_size(connect)
             self._ask_later(namespace, connect)
-        namespace.order = self._arm(self._timeouts.namespace, namespace.name)
+        if self.engine.state is SessionState.OPEN:
+            namespace.order = self._arm(self._timeouts.namespace, namespace.name)
         namespace.awaits_auth = False
         namespace.claims = answer.auth is not None and "pid" in answer.auth
         self._lift(outputs)

@@ -67,8 +67,8 @@ class SocketIOLink:
 
     `make_connection` returns a new `SocketIOConnection` each time; `policy` says whether and when (None: one connection, and no other). `hold`
     keeps events that are emitted while their namespace is not connected, else that is refused. `recovery` claims lost sessions where the server
-    offers it; `epoch` is what the clock of `now` showed at the beginning of 1970, for telling offsets from arguments (None: not known). `roll`
-    returns random numbers from 0 up to 1, for the policy. `parser` must be that of the connections.
+    offers it; `epoch` is the calendar's time, in seconds since 1970, at which the clock of `now` was at 0, for telling offsets from arguments
+    (None: not known). `roll` returns random numbers from 0 up to 1, for the policy. `parser` must be that of the connections.
     """
 
     def __init__(
@@ -210,6 +210,17 @@ class SocketIOLink:
         """How many events wait for a connection, or to be acknowledged for good."""
         return sum(scope.waiting for scope in self._scopes.values())
 
+    @property
+    def epoch(self) -> float | None:
+        """The calendar's time at which the clock of `now` was at 0; a clock may stand still while the machine sleeps, and then it is set anew."""
+        return self._epoch
+
+    @epoch.setter
+    def epoch(self, epoch: float) -> None:
+        self._epoch = epoch
+        for scope in self._scopes.values():
+            scope.recovery.epoch = epoch
+
     def is_connected(self, namespace: str) -> bool:
         """Whether events can be sent to `namespace` now."""
         scope = self._scopes.get(namespace)
@@ -292,7 +303,7 @@ class SocketIOLink:
             self._lift(connection.process(wish, self._now))
         elif wish.volatile:
             self._out.append(dropped(wish))
-        elif self._hold or scope.connected:
+        elif self._hold:
             self._keep(scope, wish)
         else:
             raise LocalProtocolError(f"namespace {elide(wish.namespace)} must be connected to send on it", cause=Cause.NAMESPACE_NOT_CONNECTED)
@@ -445,7 +456,8 @@ class SocketIOLink:
     def _call_answered(self, event: CallAnswered) -> None:
         if event.call >= 0:
             self._out.append(event)
-        elif (scope := self._in_flight.pop(event.call, None)) is not None:
+        else:
+            scope = self._in_flight.pop(event.call)
             self._out.append(CallAnswered(self._pop(scope).wish.call, event.args))
 
     def _call_failed(self, event: CallFailed) -> None:
@@ -636,13 +648,10 @@ class SocketIOLink:
             self._lift(self.connection.process(input, self._now))
 
     def _expire(self, key: int | str) -> None:
-        for scope in self._scopes.values():
-            for held in scope.held:
-                if held.wish.call == key:
-                    scope.held.remove(held)
-                    self._forget(held)
-                    self._out.append(CallFailed(held.wish.call, AckTimeout(held.wish.name, held.wish.timeout or 0.0)))
-                    return
+        scope, held = next((scope, held) for scope in self._scopes.values() for held in scope.held if held.wish.call == key)
+        scope.held.remove(held)
+        self._forget(held)
+        self._dropped(held.wish, AckTimeout(held.wish.name, held.wish.timeout or 0.0))
 
     _HANDLERS: ClassVar[dict[type, Callable[[SocketIOLink, Any], None]]] = {
         Emit: _emit,

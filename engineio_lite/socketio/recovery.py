@@ -58,12 +58,15 @@ def read_offset(text: str) -> tuple[str, float] | None:
 class Recovery:
     """What one namespace needs to be taken up again."""
 
-    __slots__ = ("_epoch", "_last", "offset", "pid", "taken_up")
+    __slots__ = ("_form", "_latest", "epoch", "offset", "pid", "taken_up")
 
     def __init__(self, epoch: float | None = None) -> None:
-        self._epoch = epoch
-        self._last: tuple[str, float, float] | None = None
-        """The last offset: its form, its time, and when it came."""
+        self.epoch = epoch
+        """The calendar's time at which the clock of `now` was at 0; None if it is not known."""
+        self._form: str | None = None
+        """The form of this server's offsets; None while none was seen."""
+        self._latest = 0.0
+        """The time of the latest of them."""
         self.pid: str | None = None
         self.offset: str | None = None
         self.taken_up = False
@@ -82,7 +85,7 @@ class Recovery:
         """Note the pid of a CONNECT answer; return whether it is the session that was lost."""
         self.taken_up = pid is not None and pid == self.pid
         if not self.taken_up:
-            self.offset = self._last = None  # they belong to a session that is gone
+            self.offset = self._form = None  # they belong to a session that is gone
         self.pid = pid
         return self.taken_up
 
@@ -98,7 +101,7 @@ class Recovery:
         if self._is_offset(last, now):
             self.offset = last
             return EventReceived(event.namespace, event.name, args[:-1])
-        if self._last is None:
+        if self._form is None:
             self.offset = last
         return event
 
@@ -108,12 +111,16 @@ class Recovery:
         if read is None:
             return False
         form, time = read
-        if self._last is not None:
-            last_form, last_time, came = self._last
-            fits = form == last_form and last_time - SKEW <= time <= last_time + (now - came) + SKEW
+        if self.epoch is None:
+            # The first offset tells the calendar, as well as it can be told.
+            self.epoch = time - now
+        if self._form is None:
+            fits = abs(self.epoch + now - time) <= CALENDAR_SKEW
         else:
-            fits = self._epoch is None or abs(self._epoch + now - time) <= CALENDAR_SKEW
+            # Strict into the past, where most words of an application's would be, and generous into the future: an event may have been read late, and
+            # a machine's clock may have stood still while it slept.
+            fits = form == self._form and self._latest - SKEW <= time <= self.epoch + now + CALENDAR_SKEW
         if fits:
-            # The latest of those that came: what was missed is older than the moment at which it comes.
-            self._last = (form, time, now) if self._last is None or time >= self._last[1] else self._last
+            self._latest = max(self._latest, time) if self._form is not None else time
+            self._form = form
         return fits

