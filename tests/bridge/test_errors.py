@@ -271,7 +271,7 @@ async def test_what_makes_no_sense_ends_the_connection_and_says_what_came(packet
 def test_what_a_serializer_makes_of_it_is_looked_at(values: dict[str, Any], words: str) -> None:
     class Odd(original.packet.Packet):  # type: ignore[misc]
         def decode(self, encoded_packet: str) -> None:
-            vars(self).update(values)
+            self.__dict__.update(values)
 
     with pytest.raises(Malformed, match=words):
         strict(Odd, Limits())(encoded_packet="anything")
