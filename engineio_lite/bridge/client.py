@@ -130,11 +130,13 @@ class AsyncClient(socketio.AsyncClient):  # type: ignore[misc]
             await self._wait_upgraded()
 
     async def _prepare(self) -> None:
+        if not self.connected and (self._attempt is None or self._attempt is self._reconnect_task):
+            await self._stop_reconnecting()
+        # Looked at now, because while that took its time another task may have been here.
         if self.connected:
             raise exceptions.ConnectionError("Already connected")
         if self._attempt is not None:
             raise exceptions.ConnectionError("Already connecting")
-        await self._stop_reconnecting()
         self._left = False
 
     async def _wait_upgraded(self) -> None:
@@ -162,7 +164,13 @@ class AsyncClient(socketio.AsyncClient):  # type: ignore[misc]
         explained.__cause__ = cause
         return explained  # type: ignore[no-any-return]
 
+    async def _handle_connect(self, namespace: str | None, data: Any) -> None:
+        if (namespace or "/") in self.connection_namespaces:  # or a server could make this client remember any number of them
+            await super()._handle_connect(namespace, data)
+
     async def _handle_error(self, namespace: str | None, data: Any) -> None:
+        if (namespace or "/") not in self.connection_namespaces or (namespace or "/") in self.failed_namespaces:
+            return  # for the same reason
         more = data if isinstance(data, dict) else {"message": "no reason given" if data is None else data}
         self._faults.append(ConnectRefused(namespace or "/", str(more.get("message")), more.get("data")))
         await super()._handle_error(namespace, data)

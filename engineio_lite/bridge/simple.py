@@ -33,6 +33,7 @@ class AsyncSimpleClient(socketio.AsyncSimpleClient):  # type: ignore[misc]
         """As the original; raises what `AsyncClient.connect` does, and RuntimeError if it is connected. Safe to cancel."""
         if self.connected:
             raise RuntimeError("Already connected")
+        await self.disconnect()  # an earlier client may still be busy with its end
         self.namespace = namespace
         self.input_buffer: list[list[Any]] = []
         self.input_event.clear()

@@ -318,6 +318,8 @@ async def test_the_simple_client_in_another_namespace_and_thrown_out(any_peer: P
         await sio.receive(timeout=5)
     with pytest.raises(exceptions.DisconnectedError):
         await sio.emit("anything")
+    await sio.connect(any_peer.url, namespace="/admin", transports=transports, auth={"token": "letmein"})
+    assert await sio.call("echo", "again") == "again"
     await sio.disconnect()
 
 

@@ -217,6 +217,23 @@ async def test_connecting_by_hand_takes_the_place_of_connecting_again(any_peer: 
         await sio.disconnect()
 
 
+@ALL_TRANSPORTS
+async def test_connecting_by_hand_at_any_moment_of_connecting_again(any_peer: Peer, transports: Transports) -> None:
+    async with Proxy(any_peer) as proxy:
+        for step in range(25):
+            sio, seen = watched(reconnection_delay=0.005, reconnection_delay_max=0.005)
+            await sio.connect(proxy.url, transports=transports)
+            proxy.cut()
+            await seen.has(LOST)
+            for _ in range(step):
+                await asyncio.sleep(0.001)
+            results = await asyncio.gather(sio.connect(proxy.url), sio.connect(proxy.url), return_exceptions=True)
+            assert all(str(result) in ("None", "Already connected", "Already connecting") for result in results), f"step {step}: {results}"
+            assert await sio.call("echo", step) == step
+            assert await left_behind_but(sio) == 0
+            await sio.disconnect()
+
+
 async def left_behind_but(sio: socketio.AsyncClient) -> int:
     """How many tasks want to connect again."""
     await asyncio.sleep(0)

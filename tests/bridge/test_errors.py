@@ -288,6 +288,21 @@ async def test_after_nonsense_it_connects_again_and_starts_afresh() -> None:
         await sio.disconnect()
 
 
+async def test_a_server_cannot_make_the_client_remember_what_nobody_asked_for() -> None:
+    async with EngineServer(reply=replies) as server:
+        sio, seen = watched()
+        await sio.connect(server.origin, transports=["polling"])
+        for i in range(100):
+            server.say(f'0/{i},{{"sid":"s"}}', f'4/{i},{{"message":"no"}}', f'3/{i},1["answer"]')
+        server.say('4{"message":"no"}', '4{"message":"no"}', '0{"sid":"again"}')
+        await seen.has(("connect_error", {"message": "no"}))
+        server.say('2["last"]')
+        await seen.has(("last", ()))
+        assert seen.count(("connect_error", {"message": "no"})) == 1
+        assert len(sio.namespaces) + len(sio.failed_namespaces) + len(sio.callbacks) <= 2
+        await sio.disconnect()
+
+
 async def test_odd_but_harmless_packets() -> None:
     async with EngineServer(reply=replies) as server:
         sio, seen = watched()
