@@ -262,7 +262,7 @@ class SocketIOClient(Client[Any], Namespace):
         namespace = self._namespaces[name]
         try:
             auth = namespace._auth() if callable(namespace._auth) else namespace._auth
-            self._driver.process(ProvideAuth(name, await auth if inspect.isawaitable(auth) else auth))
+            await self._give_auth(ProvideAuth(name, await auth if inspect.isawaitable(auth) else auth))
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
@@ -271,6 +271,16 @@ class SocketIOClient(Client[Any], Namespace):
         except Exception as error:
             self._driver.process(RefuseAuth(name, error if isinstance(error, EngineIOError) else _auth_failed(name, error)))
         await self._driver.flush()
+
+    async def _give_auth(self, answer: ProvideAuth) -> None:
+        while True:
+            try:
+                self._driver.process(answer)
+                return
+            except LocalProtocolError as error:
+                if error.cause is not Cause.SEND_BUFFER_FULL:
+                    raise
+            await self._driver.wait_until(lambda: not self._link.buffered_packets)  # which may be less than what holds senders back
 
     # --------------------------------------------------------------------------------------------------------------------------------- leaving
 
