@@ -161,9 +161,14 @@ def plain(value: object, secrets: Secrets, most: int | None = None) -> object:
 _NO_NUMBER: Final[Mapping[str, str]] = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 
-def _bytes(data: bytes, secrets: Secrets, most: int | None) -> object:
+def tells(data: bytes, secrets: Secrets) -> bool:
+    """Whether a secret can be read in these bytes."""
     text = data.decode(errors="replace")
-    if secrets.hide(text) != text:
+    return secrets.hide(text) != text
+
+
+def _bytes(data: bytes, secrets: Secrets, most: int | None) -> object:
+    if tells(data, secrets):
         return REDACTED
     if most is None or len(data) <= most:
         return {"$hex": data.hex()}

@@ -31,7 +31,7 @@ from prompt_toolkit.shortcuts import CompleteStyle
 
 from engineio_lite.capture.redaction import Secrets
 from engineio_lite.cli._connect_commands import completions, is_private
-from engineio_lite.cli._connect_notes import Text
+from engineio_lite.cli._connect_notes import Failure, Text
 from engineio_lite.cli._connect_screen import is_spelled
 from engineio_lite.cli._connect_session import Session
 
@@ -231,8 +231,15 @@ class Terminal:
             except KeyboardInterrupt:
                 return False
             self._tell_fault()
-            for line in text.splitlines():
-                await self._lines.put(line)
+            self._queue(text.splitlines())
+
+    def _queue(self, lines: list[str]) -> None:
+        room = MAX_QUEUED - self._lines.qsize()
+        for line in lines[:room]:
+            self._lines.put_nowait(line)
+        if lines[room:]:
+            # Not waited for: the prompt has to stay, or nobody could give up what takes so long.
+            self._session.note(Failure(self._session.now, f"{MAX_QUEUED} lines wait already: {len(lines[room:])} are dropped", "too-many-lines"))
 
     def _tell_fault(self) -> None:
         """Say once why what is typed is not kept, if it is not."""

@@ -16,8 +16,8 @@ from typing import Any, Final
 import msgspec
 
 from engineio_lite.capture import Record, Recorder
-from engineio_lite.capture.redaction import Secrets, head, strings
-from engineio_lite.cli._connect_notes import Ack, Event, Note, Packet, Sent, State
+from engineio_lite.capture.redaction import REDACTED, Secrets, head, strings
+from engineio_lite.cli._connect_notes import Ack, Event, Note, Packet, Sent, State, tells
 from engineio_lite.commands import OpenWebSocket, Poll, Post, SendFrame
 from engineio_lite.events import MessageReceived, Opened, PollingStuck, Upgraded, UpgradeFailed
 from engineio_lite.exceptions import DecodeError, elide
@@ -181,6 +181,8 @@ class Watcher(Recorder):
     def _quoted(self, packet: EnginePacket) -> str:
         """A packet as it is on the wire, without what an open packet and a CONNECT give away."""
         data = packet.data
+        if isinstance(data, bytes) and tells(data, self._secrets):
+            return f"{len(data)} bytes {REDACTED}"
         if isinstance(data, bytes):
             return f"{len(data)} bytes {data[:8].hex()}{'…' if len(data) > 8 else ''}"
         if packet.type is EngineType.OPEN:

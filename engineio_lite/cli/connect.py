@@ -210,6 +210,9 @@ def _learn(choices: Choices, secrets: Secrets) -> None:
         if names_a_secret(name):
             secrets.learn(value)
             secrets.learn(value.rpartition(" ")[2])  # `Bearer …`: a server may repeat the token alone
+        if name.lower() == "cookie":
+            for pair in value.split(";"):
+                secrets.learn(pair.partition("=")[2].strip())
     for value in (choices.options.get("cookies") or {}).values():
         secrets.learn(value)
     for url in (choices.url, choices.options.get("proxy") or ""):

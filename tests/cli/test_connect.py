@@ -196,11 +196,11 @@ def test_files_are_bytes(any_peer: Peer, tmp_path: Path) -> None:
     ]
 
 
-def test_a_file_that_is_too_large_is_not_read_whole(any_peer: Peer, tmp_path: Path) -> None:
+def test_a_file_that_is_too_large_is_not_read_whole(python_peer: Peer, tmp_path: Path) -> None:
     path = tmp_path / "large"
     with path.open("wb") as file:
         file.truncate(2**40)
-    done = run(any_peer.url, "--exec", f"binary echo @{path}")
+    done = run(python_peer.url, "--exec", f"binary echo @{path}")
     assert done.returncode == 1
     assert "more than 16777216 bytes" in done.stderr
 
@@ -241,11 +241,11 @@ def test_the_status_says_how_things_stand(any_peer: Peer) -> None:
     assert (status["waiting"], status["reconnected"]) == (0, 0)
 
 
-def test_help_is_for_people(any_peer: Peer) -> None:
-    done = run(any_peer.url, lines="help\nhistory\n")
+def test_help_is_for_people(python_peer: Peer) -> None:
+    done = run(python_peer.url, lines="help\nhistory\n")
     assert "  emit NAME [VALUE …]" in done.stdout
     assert "nothing is kept" in done.stdout
-    done = run(any_peer.url, "--json", "--exec", "help")
+    done = run(python_peer.url, "--json", "--exec", "help")
     assert "emit NAME" not in done.stdout
     assert "  emit NAME [VALUE …]" in done.stderr
     objects(done)
@@ -260,8 +260,8 @@ def test_an_event_that_came_before_can_be_waited_for_once(any_peer: Peer) -> Non
     assert done.stderr == "error: line 5: no event 'number' came within 0.1 s\n"
 
 
-def test_only_events_of_the_namespace_in_use_are_waited_for(any_peer: Peer) -> None:
-    done = run(any_peer.url, lines="join /echo2\ncall flood 1\nuse /echo2\nwait number 0.1\nuse /\nwait number 5\n")
+def test_only_events_of_the_namespace_in_use_are_waited_for(python_peer: Peer) -> None:
+    done = run(python_peer.url, lines="join /echo2\ncall flood 1\nuse /echo2\nwait number 0.1\nuse /\nwait number 5\n")
     assert done.stderr == "error: line 4: no event 'number' came within 0.1 s\n"
 
 
@@ -272,16 +272,16 @@ def test_it_stays_after_the_last_line_as_long_as_it_is_told(any_peer: Peer) -> N
     assert '◀── late "x"' not in texts(run(any_peer.url, "--exec", 'emit later 300 "late" "x"'))
 
 
-def test_nothing_on_standard_input_is_an_empty_script(any_peer: Peer) -> None:
-    assert run(any_peer.url, lines=None).returncode == 0
+def test_nothing_on_standard_input_is_an_empty_script(python_peer: Peer) -> None:
+    assert run(python_peer.url, lines=None).returncode == 0
     done = subprocess.run(
-        ["sh", "-c", 'exec "$@" <&-', "sh", *COMMAND, any_peer.url], capture_output=True, timeout=LIMIT, check=False, env=ENVIRONMENT
+        ["sh", "-c", 'exec "$@" <&-', "sh", *COMMAND, python_peer.url], capture_output=True, timeout=LIMIT, check=False, env=ENVIRONMENT
     )
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_lines_are_carried_out_as_they_come(any_peer: Peer) -> None:
-    with started(any_peer.url) as (process, stdin, stdout, _):
+def test_lines_are_carried_out_as_they_come(python_peer: Peer) -> None:
+    with started(python_peer.url) as (process, stdin, stdout, _):
         for i in range(3):
             stdin.write(f"call echo {i}\n".encode())
             stdin.flush()
@@ -292,8 +292,8 @@ def test_lines_are_carried_out_as_they_come(any_peer: Peer) -> None:
         assert process.wait(LIMIT) == 0
 
 
-def test_quit_leaves_at_once(any_peer: Peer) -> None:
-    with started(any_peer.url, "--wait", "inf") as (process, stdin, stdout, _):
+def test_quit_leaves_at_once(python_peer: Peer) -> None:
+    with started(python_peer.url, "--wait", "inf") as (process, stdin, stdout, _):
         stdin.write(b"quit\nemit x\n")
         stdin.flush()
         assert "emit" not in "".join(until(stdout, "closed, client close"))
@@ -304,9 +304,9 @@ def test_quit_leaves_at_once(any_peer: Peer) -> None:
 
 
 @pytest.mark.parametrize("as_json", [False, True])
-def test_a_bad_line_is_one_error_with_its_column_and_the_rest_is_done(any_peer: Peer, as_json: bool) -> None:
+def test_a_bad_line_is_one_error_with_its_column_and_the_rest_is_done(python_peer: Peer, as_json: bool) -> None:
     given = 'emit echo {bad}\nfrob\ncall echo 1\nemit echo "\xff"\n'.encode("latin-1")
-    done = run(any_peer.url, *(["--json"] if as_json else []), lines=given)
+    done = run(python_peer.url, *(["--json"] if as_json else []), lines=given)
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
         "error: line 1, column 12: expected JSON: expecting property name enclosed in double quotes",
@@ -325,14 +325,14 @@ def test_a_bad_line_is_one_error_with_its_column_and_the_rest_is_done(any_peer: 
         assert "ack #0 echo" in done.stdout
 
 
-def test_a_script_can_stop_at_its_first_fault(any_peer: Peer) -> None:
-    done = run(any_peer.url, "--stop-on-error", "--wait", "20", lines="frob\nemit x\n")
+def test_a_script_can_stop_at_its_first_fault(python_peer: Peer) -> None:
+    done = run(python_peer.url, "--stop-on-error", "--wait", "20", lines="frob\nemit x\n")
     assert done.returncode == 1
     assert "──▶" not in done.stdout
 
 
-def test_a_line_without_end_is_refused_and_the_next_one_done(any_peer: Peer) -> None:
-    done = run(any_peer.url, lines=b'emit echo "' + b"x" * 5_000_000 + b'"\ncall echo 1\n')
+def test_a_line_without_end_is_refused_and_the_next_one_done(python_peer: Peer) -> None:
+    done = run(python_peer.url, lines=b'emit echo "' + b"x" * 5_000_000 + b'"\ncall echo 1\n')
     assert done.returncode == 1
     assert done.stderr.startswith("error: line 1, column 1048576: expected a line of at most 1048576 bytes")
     assert "ack #0 echo" in done.stdout
@@ -346,16 +346,16 @@ def test_a_call_that_nobody_answers(any_peer: Peer) -> None:
     assert of(objects(done), "ack")[0]["args"] == [1]
 
 
-def test_what_is_not_acknowledged_after_all_retries_is_an_error(any_peer: Peer) -> None:
-    done = run(any_peer.url, "--timeout", "0.3", "--retries", "1", "--json", lines="emit never\nemit echo 1\n")
+def test_what_is_not_acknowledged_after_all_retries_is_an_error(python_peer: Peer) -> None:
+    done = run(python_peer.url, "--timeout", "0.3", "--retries", "1", "--json", lines="emit never\nemit echo 1\n")
     found = objects(done)
     assert [each["name"] for each in of(found, "sent")] == ["never", "never", "echo"]
     assert [each["cause"] for each in of(found, "error")] == ["ack-timeout"]
     assert done.returncode == 1
 
 
-def test_what_the_library_refuses_is_an_error(any_peer: Peer) -> None:
-    done = run(any_peer.url, lines='emit "connect"\nemit x 1e999\njoin "/a,b"\njoin /\nleave /nowhere\nwait x 0\n')
+def test_what_the_library_refuses_is_an_error(python_peer: Peer) -> None:
+    done = run(python_peer.url, lines='emit "connect"\nemit x 1e999\njoin "/a,b"\njoin /\nleave /nowhere\nwait x 0\n')
     assert done.returncode == 1
     assert [line.partition(":")[2].partition(":")[0].strip() for line in done.stderr.splitlines()] == [f"line {i}" for i in range(1, 7)]
 
@@ -478,8 +478,8 @@ def test_what_is_lost_on_its_way_is_said(peer_server: StartPeer) -> None:
 
 
 @pytest.mark.parametrize("lines", [b"", b"wait nothing\n", b"sleep 100\n", b"call never\n"])
-def test_ctrl_c_leaves_in_one_line(any_peer: Peer, lines: bytes) -> None:
-    with started(any_peer.url, "--wait", "inf", "--timeout", "100") as (process, stdin, stdout, stderr):
+def test_ctrl_c_leaves_in_one_line(python_peer: Peer, lines: bytes) -> None:
+    with started(python_peer.url, "--wait", "inf", "--timeout", "100") as (process, stdin, stdout, stderr):
         stdin.write(lines)
         stdin.flush()
         until(stdout, "welcome")
@@ -562,13 +562,13 @@ join /refuse-string {"x": "othersecret"}
         assert "Traceback" not in shown
 
 
-def test_auth_may_come_through_a_pipe(any_peer: Peer) -> None:
+def test_auth_may_come_through_a_pipe(python_peer: Peer) -> None:
     reader, writer = os.pipe()
     with open(writer, "wb") as file:
         file.write(b'{"token": "letmein"}')
     try:
         done = subprocess.run(
-            [*COMMAND, f"{any_peer.url}/admin", "--auth", f"@/dev/fd/{reader}", "--exec", "call echo 1"],
+            [*COMMAND, f"{python_peer.url}/admin", "--auth", f"@/dev/fd/{reader}", "--exec", "call echo 1"],
             capture_output=True,
             timeout=LIMIT,
             check=False,
@@ -580,13 +580,20 @@ def test_auth_may_come_through_a_pipe(any_peer: Peer) -> None:
     assert done.returncode == 0
 
 
+def test_cookies_in_a_header_are_secrets_one_by_one(python_peer: Peer) -> None:
+    done = run(python_peer.url, "--header", "Cookie: a=firstsecret; b=secondsecret", "--exec", 'call echo "firstsecret" "secondsecret" "third"')
+    assert done.returncode == 0
+    assert "secret" not in done.stdout
+    assert "third" in done.stdout
+
+
 # --- what it needs
 
 
-def test_a_prompt_without_its_library_is_one_line(any_peer: Peer) -> None:
+def test_a_prompt_without_its_library_is_one_line(python_peer: Peer) -> None:
     code = "import sys; sys.modules['prompt_toolkit'] = None; sys.argv[1:1] = ['connect']; from engineio_lite.cli import main; main()"
     done = subprocess.run(
-        [sys.executable, "-c", code, any_peer.url, "--exec", "call echo 1"], capture_output=True, timeout=LIMIT, check=False, env=ENVIRONMENT
+        [sys.executable, "-c", code, python_peer.url, "--exec", "call echo 1"], capture_output=True, timeout=LIMIT, check=False, env=ENVIRONMENT
     )
     assert done.returncode == 0
 

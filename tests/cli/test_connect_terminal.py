@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from engineio_lite.capture.redaction import Secrets
-from engineio_lite.cli._connect_terminal import MAX_HISTORY, Lines, history_path
+from engineio_lite.cli._connect_terminal import MAX_HISTORY, MAX_QUEUED, Lines, history_path
 from tests.cli.test_connect import COMMAND, DEAD, ENVIRONMENT, LIMIT
 from tests.labs.servers import heeding_ctrl_c
 from tests.peers import Peer, StartPeer
@@ -143,8 +143,8 @@ def test_the_prompt_says_where_one_speaks(any_peer: Peer) -> None:
         assert tty.wait() == 0
 
 
-def test_a_mistake_ends_nothing(any_peer: Peer) -> None:
-    with ready(any_peer, "--timeout", "1") as tty:
+def test_a_mistake_ends_nothing(python_peer: Peer) -> None:
+    with ready(python_peer, "--timeout", "1") as tty:
         tty.press("emit x {bad}", ENTER)
         tty.until("error: column 9: expected JSON")
         tty.press("frob", ENTER)
@@ -162,8 +162,8 @@ def test_a_mistake_ends_nothing(any_peer: Peer) -> None:
 
 
 @pytest.mark.parametrize("how", ["ctrl-d", "ctrl-c", "signal"])
-def test_ways_to_leave(any_peer: Peer, how: str) -> None:
-    with ready(any_peer) as tty:
+def test_ways_to_leave(python_peer: Peer, how: str) -> None:
+    with ready(python_peer) as tty:
         match how:
             case "ctrl-d":
                 tty.press(CTRL_D)
@@ -177,8 +177,8 @@ def test_ways_to_leave(any_peer: Peer, how: str) -> None:
         assert "Traceback" not in tty.shown
 
 
-def test_ctrl_c_clears_what_is_typed(any_peer: Peer) -> None:
-    with ready(any_peer) as tty:
+def test_ctrl_c_clears_what_is_typed(python_peer: Peer) -> None:
+    with ready(python_peer) as tty:
         tty.press("emit nonsense")
         tty.until("emit nonsense")
         tty.press(CTRL_C, "status", ENTER)
@@ -188,8 +188,8 @@ def test_ctrl_c_clears_what_is_typed(any_peer: Peer) -> None:
         assert tty.wait() == 130
 
 
-def test_ctrl_c_gives_up_what_runs_and_all_behind_it(any_peer: Peer) -> None:
-    with ready(any_peer, "--timeout", "100") as tty:
+def test_ctrl_c_gives_up_what_runs_and_all_behind_it(python_peer: Peer) -> None:
+    with ready(python_peer, "--timeout", "100") as tty:
         tty.press("wait nothing", ENTER, "sleep 100", ENTER, "emit nonsense", ENTER)
         tty.until("(wait, 2 behind it) ❯")
         tty.press(CTRL_C, "call echo 1", ENTER)
@@ -199,8 +199,19 @@ def test_ctrl_c_gives_up_what_runs_and_all_behind_it(any_peer: Peer) -> None:
         assert tty.wait() == 0
 
 
-def test_what_is_pasted_is_carried_out_in_order(any_peer: Peer) -> None:
-    with ready(any_peer) as tty:
+def test_more_lines_than_anybody_types_are_refused_and_can_be_given_up(python_peer: Peer) -> None:
+    with ready(python_peer) as tty:
+        lines = "wait nothing 1000\r" + "emit nonsense\r" * (MAX_QUEUED + 10)
+        tty.press(f"\x1b[200~{lines}\x1b[201~", ENTER)
+        tty.until(f"error: {MAX_QUEUED} lines wait already: 11 are dropped")
+        tty.until(f"(wait, {MAX_QUEUED - 1} behind it) ❯")
+        tty.press(CTRL_C, "call echo 1", ENTER)
+        tty.until("ack #0 echo")
+        assert "──▶ nonsense" not in tty.shown
+
+
+def test_what_is_pasted_is_carried_out_in_order(python_peer: Peer) -> None:
+    with ready(python_peer) as tty:
         tty.press('\x1b[200~emit later 300 "soon"\rwait soon\r# no command\rcall echo 1\r\x1b[201~', ENTER)
         tty.until("──▶ later")
         tty.until("◀── soon")
@@ -208,8 +219,8 @@ def test_what_is_pasted_is_carried_out_in_order(any_peer: Peer) -> None:
         tty.until("◀── ack #0")
 
 
-def test_tab_completes_commands_namespaces_and_events(any_peer: Peer) -> None:
-    with ready(any_peer) as tty:
+def test_tab_completes_commands_namespaces_and_events(python_peer: Peer) -> None:
+    with ready(python_peer) as tty:
         tty.press("sta", TAB, ENTER)
         tty.until("speaking in  /")
         tty.press("join /echo2", ENTER)
@@ -326,8 +337,8 @@ def test_no_connection_shows_no_prompt() -> None:
         assert "❯" not in tty.shown
 
 
-def test_a_refusal_shows_no_prompt(any_peer: Peer) -> None:
-    with terminal(f"{any_peer.url}/admin", "--auth", '{"token": "wrongtoken"}') as tty:
+def test_a_refusal_shows_no_prompt(python_peer: Peer) -> None:
+    with terminal(f"{python_peer.url}/admin", "--auth", '{"token": "wrongtoken"}') as tty:
         tty.until("namespace-refused")
         assert tty.wait() == 3
         assert "❯" not in tty.shown
@@ -338,8 +349,8 @@ def test_a_refusal_shows_no_prompt(any_peer: Peer) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["--json"], ["--exec", "call echo 1"]])
-def test_a_terminal_alone_makes_no_dialogue(any_peer: Peer, arguments: list[str]) -> None:
-    with terminal(any_peer.url, *arguments) as tty:
+def test_a_terminal_alone_makes_no_dialogue(python_peer: Peer, arguments: list[str]) -> None:
+    with terminal(python_peer.url, *arguments) as tty:
         if arguments == ["--json"]:
             tty.until('"joined"')
             tty.press("call echo 1", ENTER)
@@ -350,8 +361,8 @@ def test_a_terminal_alone_makes_no_dialogue(any_peer: Peer, arguments: list[str]
         assert "❯" not in tty.shown
 
 
-def test_lines_typed_while_the_output_goes_elsewhere(any_peer: Peer) -> None:
-    with terminal(any_peer.url, piped=True) as tty:
+def test_lines_typed_while_the_output_goes_elsewhere(python_peer: Peer) -> None:
+    with terminal(python_peer.url, piped=True) as tty:
         tty.press("call echo 1", ENTER, CTRL_D)
         assert tty.process.stdout is not None
         assert b"ack #0 echo" in tty.process.stdout.read()
@@ -362,9 +373,9 @@ def test_lines_typed_while_the_output_goes_elsewhere(any_peer: Peer) -> None:
 # --- what is kept
 
 
-def test_what_is_typed_is_kept_without_secrets(any_peer: Peer, tmp_path: Path) -> None:
+def test_what_is_typed_is_kept_without_secrets(python_peer: Peer, tmp_path: Path) -> None:
     path = tmp_path / "new" / "history"
-    with ready(any_peer, "--auth", '{"x": "hushhush"}', history=str(path)) as tty:
+    with ready(python_peer, "--auth", '{"x": "hushhush"}', history=str(path)) as tty:
         for line in (
             'join /admin {"token": "letmein"}',
             'emit x "hushhush"',
@@ -380,13 +391,13 @@ def test_what_is_typed_is_kept_without_secrets(any_peer: Peer, tmp_path: Path) -
         assert tty.wait() == 0
     assert path.read_text() == "emit plain 1\nhistory\n"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    with ready(any_peer, history=str(path)) as tty:
+    with ready(python_peer, history=str(path)) as tty:
         tty.press(UP, UP, ENTER)
         tty.until("──▶ plain 1")
 
 
-def test_a_history_that_cannot_be_kept_is_said_once(any_peer: Peer, tmp_path: Path) -> None:
-    with ready(any_peer, history=str(tmp_path)) as tty:
+def test_a_history_that_cannot_be_kept_is_said_once(python_peer: Peer, tmp_path: Path) -> None:
+    with ready(python_peer, history=str(tmp_path)) as tty:
         tty.press("emit x", ENTER, "emit y", ENTER)
         tty.until("what is typed is not kept")
         tty.until("──▶ y")

@@ -187,6 +187,7 @@ def test_raw_shows_every_packet_without_what_connects() -> None:
     world.answer(Poll, b"6")
     world.do(FrameReceived(1, "2"))
     world.do(Emit("b", (b"\x00" * 20,)))
+    world.do(Emit("b", (b"letmein",)))
     world.do(WebSocketClosed(1, 1001, "bye"))
     packets = [(note.up, note.carrier, note.packet) for note in world.notes if isinstance(note, Packet)]
     assert packets == [
@@ -202,6 +203,8 @@ def test_raw_shows_every_packet_without_what_connects() -> None:
         (True, "WebSocket 1", "3"),
         (True, "WebSocket 1", '451-["b",{"_placeholder":true,"num":0}]'),
         (True, "WebSocket 1", "20 bytes 0000000000000000…"),
+        (True, "WebSocket 1", '451-["b",{"_placeholder":true,"num":0}]'),
+        (True, "WebSocket 1", "7 bytes <redacted>"),
         (False, "WebSocket 1", "closed, code 1001 bye"),
     ]
     assert [note.state for note in world.notes if isinstance(note, State)] == ["open", "joined", "upgraded"]
