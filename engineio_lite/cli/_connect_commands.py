@@ -139,6 +139,12 @@ def _pairs(pairs: list[tuple[str, object]]) -> object:
 _JSON: Final = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_pairs)
 
 
+def _column(error: json.JSONDecodeError) -> int:
+    """Where JSON is wrong. Python 3.13 points at a comma that nothing follows, earlier ones at the bracket behind it, where the fault shows."""
+    behind = error.doc[error.pos + 1 :].lstrip()
+    return len(error.doc) - len(behind) + 1 if error.msg.startswith("Illegal trailing comma") else error.pos + 1
+
+
 class _Line:
     """A line, and how far it is read."""
 
@@ -202,7 +208,7 @@ class _Line:
     def _no_json(self, error: json.JSONDecodeError) -> LineFault:
         bare = error.pos == self._at and not self.ended and self._text[self._at].isalpha()
         fix = 'put text in quotes: "text"' if bare else None
-        return self.fault(f"expected JSON: {error.msg[0].lower()}{error.msg[1:]}", fix, error.pos + 1)
+        return self.fault(f"expected JSON: {error.msg[0].lower()}{error.msg[1:]}", fix, _column(error))
 
     def argument(self) -> Argument:
         """The next value, or a file."""
@@ -404,7 +410,7 @@ def parse_object(text: str) -> dict[str, object]:
     try:
         value, end = _JSON.raw_decode(text, column - 1)
     except json.JSONDecodeError as error:
-        raise LineFault(f"expected JSON: {error.msg[0].lower()}{error.msg[1:]}", error.pos + 1) from None
+        raise LineFault(f"expected JSON: {error.msg[0].lower()}{error.msg[1:]}", _column(error)) from None
     except (RecursionError, ValueError) as error:
         raise LineFault(f"expected JSON: {error}", column) from None
     if not isinstance(value, dict):
