@@ -169,14 +169,18 @@ class Client(Generic[Item]):
         if self._closed.done():
             raise self._error().with_traceback(None)
 
+    def _pass(self, input: Any) -> None:
+        self._raise_if_closed()
+        self._driver.process(input)
+
     async def _process(self, input: Any) -> None:
         """Pass one wish through the door and write what comes of it; first wait until there is room for more."""
         self._raise_if_closed()
         driver = self._driver
-        if driver.holding_back:
-            await driver.wait_writable()
-            self._raise_if_closed()
-        driver.process(input)
+        if driver.must_wait:
+            await driver.in_turn(lambda: self._pass(input))
+        else:
+            driver.process(input)
         if driver.unwritten:
             await driver.flush()
         self._raise_if_closed()

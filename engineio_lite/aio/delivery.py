@@ -34,12 +34,15 @@ class Delivery:
     `stage` is how far it has come, `error` why it came no further. Wait with `written` or `acknowledged`, or do not: nothing is lost by leaving it.
     """
 
-    __slots__ = ("_answer", "_changed", "error", "position", "stage")
+    __slots__ = ("_answer", "_changed", "connection", "error", "position", "stage")
 
     def __init__(self, answer: asyncio.Future[list[object]] | None = None) -> None:
         self.stage = Stage.QUEUED
         self.error: EngineIOError | None = None
         self.position = 0
+        """Which message of its connection it was, counted from 1."""
+        self.connection = 0
+        """Which connection took it, counted from 0."""
         self._answer = answer
         self._changed: asyncio.Future[None] | None = None
 

@@ -83,6 +83,8 @@ class Driver:
         self._watchers: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         self.on_progress: Callable[[], None] | None = None
         """Called after everything that was processed, but for events that came alone."""
+        self._line = asyncio.Lock()
+        self._in_line = 0
         self._is_down = False
 
     # ------------------------------------------------------------------------------------------------------------------------------ in and out
@@ -143,6 +145,21 @@ class Driver:
         """Whether `wait_writable` would wait."""
         machine = self._machine
         return machine.buffered_packets > HIGH_WATER_PACKETS or machine.buffered > HIGH_WATER_BYTES
+
+    @property
+    def must_wait(self) -> bool:
+        """Whether who wants to send has to wait `in_turn`: there is no room, or others wait for it."""
+        return self._in_line > 0 or self.holding_back
+
+    async def in_turn(self, action: Callable[[], None]) -> None:
+        """Call `action` when there is room for more, first come, first served: nobody overtakes those who wait. Safe to cancel."""
+        self._in_line += 1
+        try:
+            async with self._line:
+                await self.wait_writable()
+                action()
+        finally:
+            self._in_line -= 1
 
     async def wait_writable(self) -> None:
         """Return when the connection takes more without growing its buffer past the high-water mark, or is closed. Safe to cancel."""

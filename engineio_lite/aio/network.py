@@ -119,6 +119,8 @@ class Network:
         session: aiohttp.ClientSession | None = None,
         jar: aiohttp.abc.AbstractCookieJar | None = None,
     ) -> None:
+        if session is not None and session.closed:
+            raise LocalProtocolError("expected an open session to share, this one is closed", cause=Cause.BAD_OPTION)
         self._limits = limits
         self._proxy = _checked_proxy(proxy)
         self._ssl = ssl

@@ -148,23 +148,28 @@ class Sender:
         """Pass an event through the door, and note how far it has come when it is written or queued."""
         self._owner.raise_if_closed()
         driver = self._driver
-        if driver.holding_back:
-            await driver.wait_writable()
-            self._owner.raise_if_closed()
-        lost_connections = self._lost_connections
-        self._emitting = delivery
-        try:
-            driver.process(wish)
-        finally:
-            self._emitting = None
+        if driver.must_wait:
+            await driver.in_turn(lambda: self._pass(wish, delivery))
+        else:
+            self._pass(wish, delivery)
         passed_on = type(wish) is Emit and wish.ticket not in self._held and not delivery.final
         if driver.unwritten:
             await driver.flush()
         self._owner.raise_if_closed()
-        if passed_on and lost_connections == self._lost_connections:
+        if passed_on and delivery.connection == self._lost_connections:
             self._passed_on(delivery)
         elif passed_on:
             delivery.move(Stage.FAILED, ConnectionClosed("the connection was lost while the event was written", reason=None))
+
+    def _pass(self, wish: Emit | Deliver, delivery: Delivery | None) -> None:
+        self._owner.raise_if_closed()
+        self._emitting = delivery
+        if delivery is not None:
+            delivery.connection = self._lost_connections
+        try:
+            self._driver.process(wish)
+        finally:
+            self._emitting = None
 
     def _passed_on(self, delivery: Delivery) -> None:
         """An event is with the connection now."""
@@ -193,10 +198,11 @@ class Sender:
         try:
             driver = self._driver
             self._owner.raise_if_closed()
-            if driver.holding_back:
-                await driver.wait_writable()
-                self._owner.raise_if_closed()
-            driver.process(self._asking(number, namespace, name, args, usual if timeout is UNSET else timeout, False, retries))
+            wish = self._asking(number, namespace, name, args, usual if timeout is UNSET else timeout, False, retries)
+            if driver.must_wait:
+                await driver.in_turn(lambda: self._pass(wish, None))
+            else:
+                driver.process(wish)
             if driver.unwritten:
                 await driver.flush()
             self._owner.raise_if_closed()

@@ -920,3 +920,34 @@ async def test_a_cancelled_call_leaves_the_connection_usable() -> None:
             task.cancel()
             await asyncio.wait({task})
         assert await sio.call("sum", 9) == ["sum", 9]
+
+
+# ------------------------------------------------------------------------------------------------------------------------------------- in turn
+
+
+async def test_who_waits_for_room_is_not_overtaken() -> None:
+    async with EngineServer() as server:
+        server.gates[Stage.POST] = gate = asyncio.Event()
+        async with connect(server.origin, transports=POLLING) as engine:
+            count = 0
+            while not engine._driver.holding_back:
+                await engine.send(f"n{count}")
+                count += 1
+            waiting = [asyncio.create_task(engine.send(f"w{i}")) for i in range(3)]
+            await asyncio.sleep(0)
+            gate.set()
+            while engine._driver.holding_back:
+                await asyncio.sleep(0)
+            await engine.send("last")  # called when there is room again, and before those who wait have had their turn
+            await asyncio.gather(*waiting)
+            while server.received[-1] != "4last":
+                await engine.receive()
+        assert server.received[: count + 4] == [f"4{text}" for text in (*(f"n{i}" for i in range(count)), "w0", "w1", "w2", "last")]
+
+
+async def test_a_session_that_is_closed_is_refused() -> None:
+    session = aiohttp.ClientSession()
+    await session.close()
+    with pytest.raises(LocalProtocolError) as caught:
+        await connect("http://127.0.0.1:9", session=session)
+    assert caught.value.cause is Cause.BAD_OPTION
