@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import msgspec
 import pytest
 
 from engineio_lite.causes import Cause
@@ -23,7 +24,7 @@ from engineio_lite.state import CloseReason, NamespaceState, SessionState, Trans
 from tests.core.script import NO_UPGRADE, answer, arrives, at, drop_requests, frame, hang_up, ok, open_packet, opened, poll, post, websocket
 from tests.core.snapshot import fingerprint
 from tests.script import play, tell
-from tests.socketio.script import Script, ends, error_of, event, fresh, grant, granted, ignored, joined, live, refused, refuses, shows
+from tests.socketio.script import Script, asked, ends, error_of, event, fresh, grant, granted, ignored, joined, live, refused, refuses, shows
 
 CONNECTING = NamespaceState.CONNECTING
 CONNECTED = NamespaceState.CONNECTED
@@ -176,6 +177,11 @@ def test_without_a_payload_the_session_need_not_even_open() -> None:
     play(script << drop_requests() << ends(CloseReason.CLIENT_CLOSE, Cause.AUTH_FAILED))
 
 
+def test_what_was_refused_is_not_asked_for_any_more() -> None:
+    script = needed() >> RefuseAuth("/a", NOBODY) << refused("/a", Cause.AUTH_FAILED)
+    play(script >> ProvideAuth("/a", {"late": 1}) >> RefuseAuth("/a", NOBODY) << shows(namespace="/a", state=NamespaceState.DISCONNECTED))
+
+
 @pytest.mark.parametrize(
     ("auth", "cause"),
     [
@@ -273,6 +279,14 @@ def test_what_still_comes_meanwhile_belongs_to_what_was_left() -> None:
     play(script << granted("/a", "a") << event("early", namespace="/a"))
 
 
+def test_a_goodbye_before_the_answer_does_not_stand_for_the_answer() -> None:
+    """It may be for what we left, and long on its way: then the server has granted what it seems to end."""
+    script = left() >> JoinNamespace("/a") >> at(0.1) >> TimePassed() << frame("40/a,") >> arrives("41/a,") << refused("/a")
+    script = script >> JoinNamespace("/a", {"third": True}) >> at(0.2) >> arrives(grant("/a"))
+    script = script << ignored(PacketType.CONNECT, {"sid": "a"}, "/a", why="not joined") << frame("41/a,")  # bug: D22
+    play(script >> at(0.5) >> TimePassed() << frame('40/a,{"third":true}') >> arrives(grant("/a")) << granted("/a", "a"))
+
+
 def test_close_meanwhile_forgets_it() -> None:
     script = joined("/", "/a") >> LeaveNamespace("/a") << post(5, "41/a,") << LEFT >> JoinNamespace("/a") >> Close() >> ok(5) << post(6, "41", "1")
     script = script >> at(0.1) >> TimePassed() >> ok(6) << drop_requests() << NamespaceLeft("/", CloseReason.CLIENT_CLOSE)
@@ -301,3 +315,50 @@ def test_a_full_buffer_lets_it_wait_a_little_longer() -> None:
 def test_a_server_that_ended_it_may_be_asked_at_once() -> None:
     script = live("/", "/a") >> arrives("41/a,") << NamespaceLeft("/a", CloseReason.SERVER_DISCONNECT)
     play(script >> JoinNamespace("/a") << frame("40/a,"))
+
+
+# --- No answer at all.
+
+
+@pytest.mark.parametrize("code", [None, 1000, 1006])
+def test_a_websocket_that_is_closed_without_a_code_instead_of_an_answer_may_mean_another_parser(code: int | None) -> None:
+    script = fresh(transports=("websocket",)) >> JoinNamespace() >> Connect() << websocket(1, upgrade=False) >> WebSocketOpened(1)
+    script = script >> arrives(NO_UPGRADE) << opened(Transport.WEBSOCKET, upgrades=()) << frame("40") >> WebSocketClosed(1, code)
+    cause = Cause.CONNECT_CLOSED if code is None else Cause.WEBSOCKET_CLOSED
+    error = error_of(tell(script << ends(CloseReason.TRANSPORT_CLOSE, cause)))
+    assert (error.__cause__ is not None) == (code is None)
+
+
+def test_a_session_that_is_closed_instead_of_an_answer_may_mean_another_parser() -> None:
+    error = error_of(tell(asked("/", "/a") >> ok(2) >> answer(3, "1") << ends(CloseReason.SERVER_CLOSE, Cause.CONNECT_CLOSED)))
+    assert error.fix is not None
+    assert "parser" in error.fix
+
+
+def test_once_anything_was_answered_it_means_what_it_says() -> None:
+    for packet, told in ((grant("/a"), granted("/a", "a")), ('44/a,"no"', refused("/a"))):
+        script = asked("/", "/a") >> ok(2) >> answer(3, packet) << told << poll(4) >> answer(4, "1")
+        script += [NamespaceLeft("/a", CloseReason.SERVER_CLOSE)] if packet == grant("/a") else []
+        play(script << ends(CloseReason.SERVER_CLOSE))
+
+
+def test_a_session_that_never_opened_was_not_closed_instead_of_an_answer() -> None:
+    script = fresh(transports=("websocket",)) >> JoinNamespace() >> Connect() << websocket(1, upgrade=False) >> WebSocketClosed(1, None)
+    play(script << ends(CloseReason.TRANSPORT_CLOSE, Cause.WEBSOCKET_CLOSED))
+
+
+# --- Claims.
+
+
+@pytest.mark.parametrize("later", [False, True])
+@pytest.mark.parametrize("auth", [{"pid": "p"}, {"token": "t"}, None])
+def test_who_claims_a_session_takes_more_before_the_answer(auth: dict[str, object] | None, later: bool) -> None:
+    limits = Limits(max_early_events=1, max_recovered_events=3)
+    script = live("/", limits=limits) >> JoinNamespace("/a", None if later else auth, deferred=later)
+    script = script << AuthNeeded("/a") >> ProvideAuth("/a", auth) if later else script
+    payload = "" if auth is None else msgspec.json.encode(auth).decode()
+    script = script << frame(f"40/a,{payload}")
+    for _ in range(3 if auth == {"pid": "p"} else 1):
+        script = script >> arrives('42/a,["early"]')
+    script = script >> arrives('42/a,["one too many"]') << frame("1") << hang_up() << NamespaceLeft("/", CloseReason.PARSE_ERROR)
+    play(script << ends(CloseReason.PARSE_ERROR, Cause.TOO_MANY_EARLY_EVENTS))
