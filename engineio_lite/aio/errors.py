@@ -49,5 +49,9 @@ def _cause(error: BaseException) -> Cause:  # a list of cases, most specific fir
 
 
 def _sentence(error: BaseException) -> str:
+    if type(error) is aiohttp.ClientConnectorError:
+        if isinstance(error.os_error, ConnectionRefusedError):
+            return f"nobody listens at {error.host}:{error.port}"
+        return f"no connection to {error.host}:{error.port}: {error.os_error.strerror or error.os_error}"[:_MAX_SENTENCE]
     words = _SECRETS.sub("", str(error).strip()) or "no further words"
     return f"{type(error).__name__}: {words}"[:_MAX_SENTENCE]

@@ -41,7 +41,8 @@ def normalize_url(url: str, *, default_path: str) -> str:
     parts = _split(url)
     scheme = _SCHEMES.get(parts.scheme)
     if scheme is None or not parts.hostname:
-        raise _bad_url(f"expected an http, https, ws or wss URL with a host, got {elide(redact_url(url))}")
+        hint = "" if "//" in url else " (write http://HOST:PORT)"
+        raise _bad_url(f"expected an http, https, ws or wss URL with a host, got {elide(redact_url(url))}{hint}")
     path = default_path if parts.path in ("", "/") else parts.path
     return urlunsplit((scheme, parts.netloc, path if path.endswith("/") else path + "/", parts.query, ""))
 
@@ -58,7 +59,8 @@ def split_namespace(url: str) -> tuple[str, str | None]:
     if _UNPRINTABLE.search(url):
         return url, None  # which is refused where it is used, in the same words as any other
     parts = _split(url)
-    if not parts.path or parts.path.endswith(("/", "/socket.io")):
+    is_usable = parts.scheme in _SCHEMES and parts.hostname
+    if not is_usable or not parts.path or parts.path.endswith(("/", "/socket.io")):
         return url, None
     return urlunsplit((parts.scheme, parts.netloc, "", parts.query, parts.fragment)), parts.path
 

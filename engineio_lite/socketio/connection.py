@@ -579,6 +579,7 @@ class SocketIOConnection:
         data = packet.data if isinstance(packet.data, dict) else {}
         refusal = ConnectRefused(namespace.name, data["message"], data.get("data")) if isinstance(data.get("message"), str) else None
         if namespace.state is NamespaceState.CONNECTING:
+            namespace.abandoned = True  # the answer itself is still to come
             self._refused(namespace, refusal or ConnectRefused(namespace.name, "disconnected before the answer to CONNECT"))
         else:
             self._left(namespace, NamespaceInput.RECEIVE_DISCONNECT, CloseReason.SERVER_DISCONNECT, refusal)
