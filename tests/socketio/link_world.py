@@ -211,6 +211,7 @@ class LinkWorld:
         """Namespaces that we left on the connection that is there."""
         self.needed: list[str] = []
         self.closed: Closed | None = None
+        self.attempt = 0
         self.reconnecting = 0
         self.recoveries = 0
         self.broken: set[int] = set()
@@ -342,12 +343,14 @@ class LinkWorld:
             case AuthNeeded(name):
                 self.needed.append(name)
             case Reconnecting(attempt, delay):
-                assert attempt >= 1
+                assert attempt == self.attempt + 1 or attempt == 1
                 assert delay <= 5.0
+                self.attempt = attempt
                 self.reconnecting += 1
                 self.needed.clear()
-            case Reconnected():
-                assert self.link.link_state is LinkState.CONNECTED
+            case Reconnected(attempts):
+                assert attempts == self.attempt
+                self.attempt = 0
             case Closed():
                 assert not self.inside
                 self.closed = output
