@@ -31,9 +31,15 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if in_ci() else 
 # --- Nothing is left running.
 
 
+_LONG = ("tests/bridge/", "tests/aio/test_features", "tests/aio/test_delivery_under_fire", "tests/socketio/test_msgpack_laws")
+"""What takes a minute or more together, and is the same on every Python."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Guard every coroutine test with `no_leaks`, before (and so outside of) its other fixtures; mark the users of peers."""
+    """Guard every coroutine test with `no_leaks`, before (and so outside of) its other fixtures; mark the users of peers, and what is long."""
     for item in items:
+        if item.nodeid.startswith(_LONG):
+            item.add_marker("long")
         assert isinstance(item, pytest.Function)
         if inspect.iscoroutinefunction(item.function):
             item.fixturenames.insert(0, "no_leaks")
