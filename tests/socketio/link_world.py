@@ -269,13 +269,14 @@ class LinkWorld:
                 self.get = request
             case Post(request, _, body):
                 assert self.post is None
-                self.post, self.is_read = (
-                    (request, [packet.data for packet in decode_payload(body) if packet.type is EnginePacketType.MESSAGE]),
-                    False,
-                )
+                messages = [packet.data for packet in decode_payload(body) if packet.type is EnginePacketType.MESSAGE]
+                self.post, self.is_read = (request, messages), False
+                self._note_goodbyes(messages)
             case SendFrame(_, data):
                 packet = decode_packet(data)
-                self.up += [packet.data] if packet.type is EnginePacketType.MESSAGE else []
+                messages = [packet.data] if packet.type is EnginePacketType.MESSAGE else []
+                self.up += messages
+                self._note_goodbyes(messages)
             case CloseTransport(transport):
                 if transport is Transport.POLLING:
                     self.get = self.post = None
@@ -286,6 +287,11 @@ class LinkWorld:
                 self._begin()
             case _:
                 self._happened(output)
+
+    def _note_goodbyes(self, messages: list[str | bytes]) -> None:
+        for name in NAMES:
+            if f"1{prefix_of(name)}" in messages:
+                self.left.add(name)
 
     def _begin(self) -> None:
         if self.up:
@@ -413,8 +419,7 @@ class LinkWorld:
 
     def leave(self, name: str) -> None:
         """Leave a namespace, if that is possible now."""
-        if self.wish(LeaveNamespace(name), Cause.NAMESPACE_NOT_CONNECTED, Cause.SEND_BUFFER_FULL, Cause.NOT_OPEN):
-            self.left.add(name)
+        self.wish(LeaveNamespace(name), Cause.NAMESPACE_NOT_CONNECTED, Cause.SEND_BUFFER_FULL, Cause.NOT_OPEN)
 
     def provide(self) -> None:
         """Give the payload that was asked for."""
