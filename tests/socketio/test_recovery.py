@@ -303,7 +303,7 @@ MINUTE, HOUR = 60_000, 3_600_000
 def test_time_goes_on_from_one_offset_to_the_next_with_a_minute_less_or_a_day_more(later: int, fits: bool, epoch: float | None) -> None:
     offset = in_memory(BEGIN + later)
     script = recoverable(ONE, epoch=epoch) >> at(10.0) >> arrives(f'42["e",1,"{offset}"]') << (event("e", 1) if fits else event("e", 1, offset))
-    play(returning(script, claim("p", offset if fits else ONE), when=11.0))  # bug: D20
+    play(returning(script, claim("p", offset if fits else ONE), when=11.0))
 
 
 def test_a_clock_that_stood_still_while_the_machine_slept_is_no_reason_to_take_an_offset_for_an_argument() -> None:
@@ -312,6 +312,15 @@ def test_a_clock_that_stood_still_while_the_machine_slept_is_no_reason_to_take_a
         script = script >> arrives(f'42["missed","{in_memory(BEGIN + minutes * MINUTE)}"]')
     script = script >> arrives(grant(pid="p")) << granted(pid="p", recovered=True) << Reconnected(1, True)
     play(script << event("missed") << event("missed") << event("missed"))
+
+
+def test_a_calendar_may_be_set_anew() -> None:
+    later = in_memory(BEGIN + 72 * HOUR)
+    machine = play(recoverable(ONE, epoch=BEGIN / 1000) >> arrives(f'42["e","{later}"]') << event("e", later))
+    assert machine.epoch == BEGIN / 1000
+    machine.epoch = BEGIN / 1000 + 72 * 3600
+    assert machine.epoch == BEGIN / 1000 + 72 * 3600
+    play(returning(Script(machine) >> arrives(f'42["e","{later}"]') << event("e"), claim("p", later)))
 
 
 def test_a_first_event_that_was_read_late_does_not_spoil_the_others() -> None:
@@ -327,7 +336,7 @@ def test_what_was_missed_is_older_than_the_moment_at_which_it_comes() -> None:
     for seconds in (90, 200, 399):
         script = script >> arrives(f'42["missed","{in_memory(BEGIN + 1000 * seconds)}"]')
     script = script >> arrives(grant(pid="p")) << granted(pid="p", recovered=True) << Reconnected(1, True)
-    script = script << event("missed") << event("missed") << event("missed")  # bug: D19
+    script = script << event("missed") << event("missed") << event("missed")
     play(returning(script, claim("p", in_memory(BEGIN + 399_000)), when=402.0))
 
 

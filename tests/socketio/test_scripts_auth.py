@@ -283,7 +283,7 @@ def test_a_goodbye_before_the_answer_does_not_stand_for_the_answer() -> None:
     """It may be for what we left, and long on its way: then the server has granted what it seems to end."""
     script = left() >> JoinNamespace("/a") >> at(0.1) >> TimePassed() << frame("40/a,") >> arrives("41/a,") << refused("/a")
     script = script >> JoinNamespace("/a", {"third": True}) >> at(0.2) >> arrives(grant("/a"))
-    script = script << ignored(PacketType.CONNECT, {"sid": "a"}, "/a", why="not joined") << frame("41/a,")  # bug: D22
+    script = script << ignored(PacketType.CONNECT, {"sid": "a"}, "/a", why="not joined") << frame("41/a,")
     play(script >> at(0.5) >> TimePassed() << frame('40/a,{"third":true}') >> arrives(grant("/a")) << granted("/a", "a"))
 
 
