@@ -80,9 +80,7 @@ MUTANTS = [
     ),
     Mutant(
         "put seventeen packets into a POST",
-        (
-            ("self._outbox.peek(self._limits.max_packets_per_post)", "self._outbox.peek(17)"),
-        ),
+        (("self._outbox.peek(self._limits.max_packets_per_post)", "self._outbox.peek(17)"),),
         start=a_burst_waits,
         budget=Budget(0, 0, 0),
     ),

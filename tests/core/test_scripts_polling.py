@@ -177,7 +177,7 @@ def test_a_server_that_announces_no_maximum_gets_posts_of_sixteen_packets() -> N
 
 @pytest.mark.parametrize("max_payload", [None, 1_000_000])
 def test_what_fills_a_bundle_by_itself_goes_alone(max_payload: int | None) -> None:
-    """A python-engineio server on aiohttp cuts off a body that does not reach it in one read, and says OK; then one message is lost and not sixteen."""
+    """A python-engineio server on aiohttp cuts a body off that does not reach it in one read, and says OK: then one message is lost, not sixteen."""
     half, long = "h" * 40_000, "l" * 100_000
     play(
         polled(max_payload=max_payload)
