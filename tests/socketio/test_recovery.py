@@ -331,6 +331,37 @@ def test_a_first_event_that_was_read_late_does_not_spoil_the_others() -> None:
     play(script >> arrives(f'42["e","{in_memory(BEGIN + 2 * MINUTE)}"]') << event("e"))
 
 
+def told(recovery: Recovery, text: str, now: float) -> bool:
+    """Whether this recovery takes a text that comes at that instant for an offset."""
+    return recovery.strip(EventReceived("/", "e", [1, text]), now).args == [1]
+
+
+@pytest.mark.parametrize("now", [0.0, 1e6])
+@pytest.mark.parametrize("is_known", [False, True])
+def test_it_does_not_matter_what_our_clock_shows(now: float, is_known: bool) -> None:
+    recovery = Recovery(BEGIN / 1000 - now if is_known else None)
+    recovery.granted("p")
+    assert told(recovery, ONE, now)
+    assert told(recovery, in_memory(BEGIN + 10_000), now + 10.0)
+    assert told(recovery, in_memory(BEGIN + 20 * HOUR), now + 20.0)
+    assert not told(recovery, in_memory(BEGIN + 25 * HOUR), now + 20.0)
+
+
+def test_an_offset_that_is_a_little_older_does_not_turn_the_calendar_back() -> None:
+    recovery = Recovery(BEGIN / 1000)
+    recovery.granted("p")
+    assert [told(recovery, in_memory(BEGIN + milliseconds), 0.0) for milliseconds in (50_000, 0, -30_000)] == [True, True, False]
+
+
+def test_another_session_may_be_that_of_another_server() -> None:
+    recovery = Recovery(BEGIN / 1000)
+    recovery.granted("p")
+    assert told(recovery, in_memory(BEGIN + 2 * HOUR), 0.0)
+    recovery.granted("q")
+    assert told(recovery, f"{BEGIN}-0", 0.0)
+    assert not told(recovery, ONE, 0.0)
+
+
 def test_what_was_missed_is_older_than_the_moment_at_which_it_comes() -> None:
     script = asking(retrying(cut(recoverable(ONE) >> at(100.0)), 400.0), f"40{claim('p', ONE)}")
     for seconds in (90, 200, 399):
