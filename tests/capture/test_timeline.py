@@ -31,7 +31,9 @@ from engineio_lite.inputs import (
     WebSocketRefused,
 )
 from engineio_lite.limits import Limits
+from engineio_lite.socketio import Packet, PacketType, SocketIOConnection
 from engineio_lite.socketio.inputs import Acknowledge, Emit, JoinNamespace, LeaveNamespace
+from engineio_lite.socketio.msgpack import encode_msgpack
 from tests.capture.conversation import begun, lines, recorded
 from tests.core.script import NO_UPGRADE, OPEN, SID, URL, answer, arrives, ok
 from tests.socketio.world import ROUGH_STEPS, STEPS, TRANSPORTS, Answer, Say, Step, World
@@ -528,3 +530,37 @@ def test_whatever_happens_each_packet_has_its_row(transports: tuple[str, ...], s
     assert rows[-1].meaning.startswith("closed: ")
     requests = [row.carrier for row in rows if row.direction == "->" and row.carrier.startswith("GET")]
     assert requests == sorted(set(requests), key=lambda carrier: int(carrier.split()[1]))
+
+
+# --- The msgpack parser.
+
+
+def test_packets_of_the_msgpack_parser_are_read_and_hidden_like_the_others() -> None:
+    def packed(type_: PacketType, data: object, ack_id: int | None = None) -> bytes:
+        (message,) = encode_msgpack(Packet(type_, data, "/", ack_id))
+        assert isinstance(message, bytes)
+        return message
+
+    recorder = Recorder()
+    engine = RecordedConnection(EngineIOConnection(URL, transports=("websocket",)), recorder)
+    machine = SocketIOConnection(engine=engine, parser="msgpack")
+    for step in (
+        JoinNamespace(auth={"token": "letmein"}),
+        Connect(),
+        WebSocketOpened(1),
+        arrives(OPEN),
+        arrives(packed(PacketType.CONNECT, {"sid": "NamespaceSid"})),
+        Emit("hello", (b"bytes",), call=1),
+        arrives(packed(PacketType.ACK, ["letmein"], 0)),
+        arrives(b"\x81 no packet"),
+    ):
+        machine.process(step, 0.0)
+    told = [(packet, meaning) for _, _, packet, meaning in lines(recorder, skip=3)]
+    assert [meaning for _, meaning in told[:4]] == [
+        'connect to / with {"token":"<redacted>"}',
+        "connected to / as Name…",
+        'event #0 hello: ["Ynl0ZXM="]',  # bytes, as JSON has none
+        'answer #0: ["<redacted>"]',
+    ]
+    assert told[4][1] == "message, not Socket.IO: unexpected-binary"
+    assert all(" bytes 8" in packet and len(packet) < 30 for packet, _ in told[:5])
