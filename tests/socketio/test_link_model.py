@@ -185,11 +185,8 @@ class Lives(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.world.run_down()
-        world = self.world
-        self.seen.update(["recovered"] if world.recoveries else [])
-        self.seen.update(f"{entry.kind} {'dropped' if entry.dropped else 'held' if entry.held else 'sent'}" for entry in world.sent.values())
-        self.seen.update(["answered"] if world.answers else [])
-        self.seen.update(["twice"] if any(len(set(got)) < len(got) for got in world.server.got.values()) else [])
+        self.seen.update(f"{entry.kind} dropped" for entry in self.world.sent.values() if entry.dropped)
+        self.seen.update(["answered"] if self.world.answers else [])
 
 
 class ByPolling(Lives):
@@ -202,9 +199,35 @@ class ByPolling(Lives):
 def test_no_life_of_a_link_breaks_a_promise(machine: type[Lives]) -> None:
     machine.seen.clear()
     run_state_machine_as_test(machine, settings=SETTINGS)
-    # What was not visited was not tested.
-    sent = {"e sent", "e held", "e dropped", "v sent", "v dropped"}
-    assert machine.seen >= {LinkState.CONNECTING, LinkState.CONNECTED, LinkState.WAITING, LinkState.CLOSED, "recovered", "answered", "twice"} | sent
+    # What was not visited was not tested. What chance does not always bring about is told below each time.
+    assert machine.seen >= {LinkState.CONNECTING, LinkState.CONNECTED, LinkState.WAITING, LinkState.CLOSED, "answered", "e dropped", "v dropped"}
+
+
+@pytest.mark.parametrize("transport", ["websocket", "polling"])
+def test_the_model_knows_how_sessions_are_taken_up_and_events_repeated(transport: str) -> None:
+    world = LinkWorld(transport)
+    world.join("/")
+    world.emit("/")
+    world.put(Connect())
+    world.calm_down()
+    for _ in range(3):
+        world.server.emit("p1", world.now)
+        world.calm_down()
+        world.emit("/")
+        world.emit("/", volatile=True)
+        world.deliver("/", 5.0, 3)
+        world.server_reads(100)
+        if world.post is not None:
+            world.post_is_answered()
+            world.server_reads(100)
+        world.server.emit("p1", world.now)
+        world.breaks()
+        world.server.emit("p1", world.now)
+        world.calm_down()
+    world.run_down()
+    assert (world.recoveries, world.seen["/"]) == (3, ("p1", 9))
+    got = world.server.got["/"]
+    assert [number for kind, number in got if kind == "d"] == sorted([*world.answers, *world.answers])
 
 
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
