@@ -17,10 +17,9 @@ import msgspec
 import pytest
 
 from engineio_lite import EngineIOError, LocalProtocolError
-from engineio_lite.aio import Namespace, SocketIOClient, Stage, connect_socketio
+from engineio_lite.aio import Delivery, Namespace, SocketIOClient, Stage, connect_socketio
 from engineio_lite.socketio import EventReceived, Reconnected, Reconnecting, ReconnectPolicy
 from tests.aio.again import ALL_TRANSPORTS, BOTH, ONE_TRANSPORT, PATIENCE, POLLING, WEBSOCKET, opened, soon
-from tests.leaks import TURNS
 from tests.peers import Peer, StartPeer
 from tests.peers.proxy import Proxy
 
@@ -160,7 +159,7 @@ class Line:
         self._weather = weather
         self._lost = self._found = 0
         self._changed = asyncio.Event()
-        self._busy: asyncio.Task[None] | None = None
+        self.busy: asyncio.Task[None] | None = None
 
     def watch(self, sio: SocketIOClient) -> None:
         """Count what becomes of a client's connections; where that is nothing it needs no handlers, and shall have none."""
@@ -189,7 +188,7 @@ class Line:
         loop = asyncio.get_running_loop()
         match self._weather:
             case "busy":
-                self._busy = asyncio.create_task(self._be_busy())
+                self.busy = asyncio.create_task(self._be_busy())
                 await asyncio.sleep(0)
             case "waiting":
                 self._proxy.refuse()
@@ -210,8 +209,8 @@ class Line:
 
     async def mend(self) -> None:
         """Return when the weather is calm again."""
-        if self._busy is not None:
-            await self._busy
+        if self.busy is not None:
+            await self.busy
         if self._weather in ("waiting", "attempting"):
             await self._until(lambda: self._found > self._found_before)
 
@@ -661,6 +660,49 @@ async def tell(other: SocketIOClient, numbers: int) -> None:
         await other.call("everyone", "number", i)
 
 
+PAIRS: dict[str, Callable[[SocketIOClient, Delivery], Coroutine[Any, Any, Any]]] = {
+    "receive": lambda sio, delivery: sio.receive(),
+    "wait_for": lambda sio, delivery: sio.wait_for("echo"),
+    "written": lambda sio, delivery: delivery.written(),
+    "acknowledged": lambda sio, delivery: delivery.acknowledged(),
+    "wait_upgraded": lambda sio, delivery: sio.wait_upgraded(),
+    "drain": lambda sio, delivery: sio.drain(),
+}
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+async def test_of_two_who_wait_for_the_same_the_other_waits_on(any_peer: Peer, pair: str) -> None:
+    async with Proxy(any_peer) as proxy, connect_socketio(proxy.url) as sio:
+        assert (await sio.receive()).name == "welcome"
+        proxy.freeze()
+        delivery = await sio.emit("echo", 1, ack=True)
+        one, two = (asyncio.create_task(PAIRS[pair](sio, delivery)) for _ in range(2))
+        await asyncio.sleep(0)
+        one.cancel()
+        await asyncio.wait({one})
+        assert one.cancelled()
+        assert not two.done()
+        proxy.thaw()
+        assert await soon(two) in (EventReceived("/", "echo", [1]), None, 1, True)
+
+
+async def test_what_waits_behind_others_who_are_cancelled_leaves_without_them(any_peer: Peer) -> None:
+    """Nobody is left to write it but the library: the one who wrote and the one who waited for that are both gone."""
+    async with Proxy(any_peer) as proxy, connect_socketio(proxy.url, transports=WEBSOCKET) as sio:
+        line = Line(proxy, "busy")
+        line.watch(sio)
+        arriving = asyncio.create_task(sio.wait_for("echo"))
+        await line.worsen()
+        small = asyncio.create_task(sio.emit("echo", "small"))
+        await asyncio.sleep(0)
+        assert line.busy is not None
+        for task in (small, line.busy):
+            assert not task.done()
+            task.cancel()
+        await asyncio.wait({small, line.busy})
+        assert (await soon(arriving)).args == ["small"]
+
+
 # ------------------------------------------------------------------------------------------------------------------------- opening and closing
 
 
@@ -671,13 +713,14 @@ class Ground:
         self._proxy = proxy
         self._tasks = asyncio.all_tasks()
 
+    def _left(self) -> set[str]:
+        return {repr(task) for task in asyncio.all_tasks() - self._tasks if not task.get_coro().__qualname__.startswith("Proxy.")}  # type: ignore[union-attr]
+
     async def is_clear(self) -> None:
-        """Fail unless the client has left nothing, on either side of the line."""
+        """Fail unless the client has left nothing: no task even now, and soon no connection."""
+        assert self._left() == set()
         async with asyncio.timeout(PATIENCE):
             await self._proxy.until(lambda: self._proxy.connections == 0)
-        for _ in range(TURNS):
-            await asyncio.sleep(0)
-        assert asyncio.all_tasks() - self._tasks == set()
 
 
 class Auth:
@@ -731,19 +774,18 @@ async def test_a_cancelled_opening_leaves_nothing(any_peer: Peer, transports: tu
 
 @ALL_TRANSPORTS
 async def test_an_opening_that_is_cancelled_while_it_asks_for_auth_leaves_nothing(any_peer: Peer, transports: tuple[str, ...]) -> None:
+    """Also where the auth would never come to its end."""
     async with Proxy(any_peer) as proxy:
         ground = Ground(proxy)
-        for step in range(5):
+        for step in range(4):
             auth = Auth()
 
             async def struck_auth() -> Any:
-                return await Struck(auth(), step, strike=lambda: opening.cancel())  # noqa: B023
+                return await Struck(hang_after(auth, step, asyncio.Event()), step, strike=lambda: opening.cancel())  # noqa: B023
 
             opening = asyncio.create_task(opened(proxy.url, auth=struck_auth, transports=transports))
-            await asyncio.wait({opening})
-            if not opening.cancelled():
-                await opening.result().close()
-            assert (opening.cancelled(), auth.asked, auth.left) == (step < 3, 1, 1)
+            await soon(asyncio.wait({opening}))
+            assert (opening.cancelled(), auth.asked, auth.left) == (True, 1, 1)
             await ground.is_clear()
 
 
@@ -813,7 +855,7 @@ async def test_a_cancelled_close_is_a_close(node_peer: Peer, transports: tuple[s
                 await sio.emit("count", i)
             await sio.emit("count", 3, retries=1)
             # For what waits till the end of the line: the one who has to write it is not the one who closes.
-            busy.extend([line._busy] if line._busy is not None else [])
+            busy.extend([line.busy] if line.busy is not None else [])
 
         async def close() -> None:
             await sio.close(drain=draining, timeout=5)
@@ -834,8 +876,12 @@ async def test_a_cancelled_close_is_a_close(node_peer: Peer, transports: tuple[s
 
 
 async def hang(*args: object) -> None:
-    """A handler that is in the middle of something."""
-    await asyncio.Event().wait()
+    """A handler that is in the middle of something, and has to tidy up after it."""
+    try:
+        await asyncio.Event().wait()
+    finally:
+        for _ in range(20):
+            await asyncio.sleep(0)
 
 
 async def whole_life(url: str, transports: tuple[str, ...]) -> None:
@@ -926,6 +972,23 @@ async def test_a_handler_is_cancelled_wherever_it_is_when_the_client_closes(
             if ends == ["through"]:
                 break
         assert step > 3
+
+
+@ALL_TRANSPORTS
+async def test_a_client_that_is_closed_as_soon_as_its_connection_is_lost_leaves_nothing_of_that(any_peer: Peer, transports: tuple[str, ...]) -> None:
+    async with Proxy(any_peer) as proxy:
+        ground = Ground(proxy)
+        sio = await connect_socketio(proxy.url, transports=transports, reconnect=FAST)
+        closing = asyncio.get_running_loop().create_future()
+
+        async def close(_: Reconnecting) -> None:
+            await sio.close()
+            closing.set_result(asyncio.all_tasks())
+
+        sio.on(Reconnecting, close)
+        proxy.cut()
+        await soon(closing)
+        await ground.is_clear()
 
 
 @pytest.mark.parametrize("concurrent", [False, True], ids=["in-order", "concurrent"])

@@ -213,6 +213,46 @@ async def test_what_was_on_its_way_at_the_loss_fails_at_once(kind: Kind, peer_se
             await sio.call("echo", timeout=0.05)
 
 
+@ONE_TRANSPORT
+async def test_what_had_not_left_is_lost_with_its_connection_and_that_is_said(any_peer: Peer, transports: tuple[str, ...]) -> None:
+    async with Proxy(any_peer) as proxy:
+        async with connect_socketio(proxy.url, transports=transports, reconnect=QUICK) as sio, Story(sio) as story:
+            await sio.call("echo")
+            proxy.freeze()
+            deliveries = [await sio.emit("count", i) for i in range(3)]
+            waiting = [asyncio.create_task(delivery.written()) for delivery in deliveries]
+            proxy.cut()
+            lost = await story.until(Reconnecting)
+            await asyncio.wait(waiting)
+            if transports == WEBSOCKET:
+                # They were in the buffer of a connection; nobody knows more.
+                assert {delivery.stage for delivery in deliveries} == {Stage.WRITTEN}
+                return
+            for delivery, wait in zip(deliveries, waiting, strict=True):
+                assert delivery.stage is Stage.FAILED
+                assert isinstance(delivery.error, ConnectionClosed)
+                assert wait.exception() is delivery.error
+                assert delivery.error.__cause__ is lost.error
+            proxy.thaw()
+            await story.until(Reconnected)
+            assert (await sio.call("report"))["received"] == 0
+
+
+async def test_more_can_wait_for_a_connection_than_it_takes_at_once(any_peer: Peer) -> None:
+    limits = Limits(max_buffered_packets=40)
+    async with Proxy(any_peer) as proxy:
+        async with connect_socketio(proxy.url, transports=POLLING, reconnect=QUICK, limits=limits) as sio, Story(sio) as story:
+            proxy.refuse()
+            proxy.cut()
+            await story.until(Reconnecting)
+            deliveries = [await sio.emit("count", i) for i in range(200)]
+            proxy.allow()
+            await story.until(Reconnected)
+            deliveries += [await sio.emit("count", i) for i in range(200, 250)]
+            assert await sio.call("report") == {"received": 250, "inOrder": True, "last": 249}
+            assert {delivery.stage for delivery in deliveries} == {Stage.WRITTEN}
+
+
 # ------------------------------------------------------------------------------------------------------------------------------ one at a time
 
 
