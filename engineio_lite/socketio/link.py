@@ -1,4 +1,4 @@
-"""A Socket.IO conversation that outlives its connections: the third machine, behind the same kind of door.
+"""A Socket.IO conversation that outlives its connections: the outermost machine, behind the same kind of door.
 
 A connection is used once; `SocketIOLink.process(input, now)` goes from one to the next. It takes everything that a connection takes and passes it
 on to the one that is there, so a driver cannot tell the two apart. What it adds is what must be remembered when there is none: which namespaces

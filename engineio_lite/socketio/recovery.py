@@ -58,13 +58,15 @@ def read_offset(text: str) -> tuple[str, float] | None:
 class Recovery:
     """What one namespace needs to be taken up again."""
 
-    __slots__ = ("_form", "_latest", "epoch", "offset", "pid", "taken_up")
+    __slots__ = ("_form", "_guess", "_latest", "epoch", "offset", "pid", "taken_up")
 
     def __init__(self, epoch: float | None = None) -> None:
         self.epoch = epoch
         """The calendar's time at which the clock of `now` was at 0; None if it is not known."""
         self._form: str | None = None
         """The form of this server's offsets; None while none was seen."""
+        self._guess = 0.0
+        """The same as `epoch`, by the first offset of this session."""
         self._latest = 0.0
         """The time of the latest of them."""
         self.pid: str | None = None
@@ -111,15 +113,14 @@ class Recovery:
         if read is None:
             return False
         form, time = read
-        if self.epoch is None:
-            # The first offset tells the calendar, as well as it can be told.
-            self.epoch = time - now
         if self._form is None:
-            fits = abs(self.epoch + now - time) <= CALENDAR_SKEW
+            # Without a calendar the first offset tells it, as well as it can be told.
+            fits = self.epoch is None or abs(self.epoch + now - time) <= CALENDAR_SKEW
+            self._guess = time - now
         else:
             # Strict into the past, where most words of an application's would be, and generous into the future: an event may have been read late, and
             # a machine's clock may have stood still while it slept.
-            fits = form == self._form and self._latest - SKEW <= time <= self.epoch + now + CALENDAR_SKEW
+            fits = form == self._form and self._latest - SKEW <= time <= (self._guess if self.epoch is None else self.epoch) + now + CALENDAR_SKEW
         if fits:
             self._latest = max(self._latest, time) if self._form is not None else time
             self._form = form
