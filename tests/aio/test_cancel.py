@@ -713,12 +713,13 @@ class Ground:
         self._proxy = proxy
         self._tasks = asyncio.all_tasks()
 
-    def _left(self) -> set[str]:
+    def tasks_left(self) -> set[str]:
+        """The tasks that are there now and were not before, but for the line's own."""
         return {repr(task) for task in asyncio.all_tasks() - self._tasks if not task.get_coro().__qualname__.startswith("Proxy.")}  # type: ignore[union-attr]
 
     async def is_clear(self) -> None:
         """Fail unless the client has left nothing: no task even now, and soon no connection."""
-        assert self._left() == set()
+        assert self.tasks_left() == set()
         async with asyncio.timeout(PATIENCE):
             await self._proxy.until(lambda: self._proxy.connections == 0)
 
@@ -748,14 +749,23 @@ async def test_a_cancelled_opening_leaves_nothing(any_peer: Peer, transports: tu
     async with Proxy(any_peer) as proxy:
         ground = Ground(proxy)
         loop = asyncio.get_running_loop()
+        fine = asyncio.Event()
+
+        def clear_up(switch: Callable[[], None]) -> None:
+            switch()
+            fine.set()
 
         async def before() -> None:
-            if weather == "refused":
-                proxy.refuse()
-                loop.call_later(0.01, proxy.allow)
-            elif weather == "frozen":
-                proxy.freeze()
-                loop.call_later(0.01, proxy.thaw)
+            fine.clear()
+            match weather:
+                case "refused":
+                    proxy.refuse()
+                    loop.call_later(0.01, clear_up, proxy.allow)
+                case "frozen":
+                    proxy.freeze()
+                    loop.call_later(0.01, clear_up, proxy.thaw)
+                case _:
+                    fine.set()
 
         async def open_it() -> SocketIOClient:
             return await connect_socketio(proxy.url, auth=auth, transports=transports, reconnect=FAST)
@@ -764,7 +774,8 @@ async def test_a_cancelled_opening_leaves_nothing(any_peer: Peer, transports: tu
             if not cancelled:
                 assert await soon(sio.call("auth")) == {"turn": auth.asked}
                 await sio.close()
-            await asyncio.sleep(0.011 if weather != "calm" else 0)  # the line is as it was again
+            assert ground.tasks_left() == set()
+            await fine.wait()
             await ground.is_clear()
             assert auth.asked == auth.left
 
