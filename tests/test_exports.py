@@ -12,7 +12,7 @@ from types import ModuleType
 
 import pytest
 
-PACKAGES = ["engineio_lite", "engineio_lite.aio", "engineio_lite.socketio", "perplexity_labs", "ylokh_sse"]
+PACKAGES = ["chat_answers", "engineio_lite", "engineio_lite.aio", "engineio_lite.socketio", "perplexity_labs", "ylokh_sse"]
 
 
 def _public_names(package: ModuleType) -> set[str]:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 TOP = Path(__file__).parent.parent
-PACKAGES = ("engineio_lite", "perplexity_labs", "ylokh_sse")
+PACKAGES = ("chat_answers", "engineio_lite", "perplexity_labs", "ylokh_sse")
 SOURCES = sorted(path for package in PACKAGES for path in (TOP / package).rglob("*.py"))
 PROJECT: dict[str, Any] = tomllib.loads((TOP / "pyproject.toml").read_text(encoding="utf-8"))
 PURE: list[str] = PROJECT["tool"]["engineio-lite"]["pure"]
