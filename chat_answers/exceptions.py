@@ -106,10 +106,19 @@ class ConnectFailed(ResponseError):
 
 
 class ConnectionLost(ResponseError):
-    """The connection ended before the answer did."""
+    """The connection ended before the answer did; the message says `when`."""
 
-    def __init__(self, message: str, *, cause: str = "connection-lost", fix: str | None = None, partial: str = "", raw: JSON = None) -> None:
-        super().__init__(f"the connection ended in the middle of the answer: {message}", partial=partial, cause=cause, fix=fix, raw=raw)
+    def __init__(
+        self,
+        message: str,
+        *,
+        when: str = "in the middle of the answer",
+        cause: str = "connection-lost",
+        fix: str | None = None,
+        partial: str = "",
+        raw: JSON = None,
+    ) -> None:
+        super().__init__(f"the connection ended {when}: {message}", partial=partial, cause=cause, fix=fix, raw=raw)
 
 
 class TruncatedAnswer(ConnectionLost):

@@ -13,7 +13,7 @@ services that these classes were first written for are gone, so their own addres
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 import msgspec
 
@@ -42,7 +42,7 @@ Chunk = str | Sources | FinishReason | ReasoningDelta | TextReset | ToolCall
 """What such a generator yields."""
 
 
-async def chunks(parts: AsyncIterator[Part]) -> AsyncIterator[Chunk]:
+async def chunks(parts: AsyncIterator[Part]) -> AsyncGenerator[Chunk, None]:
     """Translate parts: deltas become `str`; the last list of sources comes before the end; the end comes last.
 
     What text cannot say is passed on as the part that it is: a thought, a text that was taken back (`TextReset`), a tool call. Only the first of

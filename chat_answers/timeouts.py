@@ -40,6 +40,10 @@ class Patience:
         """The wait that runs out next."""
         return min(self._whole, self._next, key=lambda wait: math.inf if wait.until is None else wait.until)
 
+    def allows(self, seconds: float, now: float) -> bool:
+        """Whether the whole has so many seconds left."""
+        return self._whole.until is None or now + seconds < self._whole.until
+
 
 def _wait(since: float, phase: Phase, seconds: float | None) -> Wait:
     return Wait(None, phase, math.inf) if seconds is None else Wait(since + seconds, phase, seconds)

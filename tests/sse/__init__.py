@@ -1,0 +1,1 @@
+"""The SSE adapter: the decoder, the reader of completions, requests and responses, the client against servers that are real or lie, the commands."""
