@@ -39,7 +39,7 @@ class Mender:
 
     def feed(self, text: str) -> str:
         """Return what is whole, often `text` itself; at most one half is held back."""
-        if not self._half and not has_halves(text):
+        if not self._half and (text.isascii() or not has_halves(text)):
             return text
         if not text:
             return ""
