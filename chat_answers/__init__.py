@@ -21,7 +21,7 @@ from chat_answers.exceptions import (
     TruncatedAnswer,
     UnexpectedResponse,
 )
-from chat_answers.parts import JSON, Citations, Finish, Part, ReasoningDelta, TextDelta, TextReset, ToolCall, ToolCallDelta, Usage
+from chat_answers.parts import JSON, Citations, Finish, Part, RawChunk, ReasoningDelta, TextDelta, TextReset, ToolCall, ToolCallDelta, Usage
 from chat_answers.providers import FinishReason, Sources
 from chat_answers.reasoning import ThinkSplitter
 
@@ -40,6 +40,7 @@ __all__ = [
     "MessageError",
     "Part",
     "Phase",
+    "RawChunk",
     "ReasoningDelta",
     "ResponseError",
     "ResponseTimeout",

@@ -92,5 +92,11 @@ class Finish(msgspec.Struct, frozen=True, tag="finish"):
     index: int = 0
 
 
-Part: TypeAlias = TextDelta | TextReset | ReasoningDelta | ToolCallDelta | ToolCall | Citations | Usage | Finish
+class RawChunk(msgspec.Struct, frozen=True, tag="raw_chunk"):
+    """A chunk as the service sent it, told before what was read in it; only for those who asked for it."""
+
+    data: JSON
+
+
+Part: TypeAlias = TextDelta | TextReset | ReasoningDelta | ToolCallDelta | ToolCall | Citations | Usage | Finish | RawChunk
 """What an answer consists of. Later versions may add kinds, so leave a ``case _`` in a ``match``."""

@@ -131,7 +131,7 @@ SERVERS: dict[str, tuple[Kind, Options]] = {
     "node-server": ("node", {}),
     "engineio-server": ("python", {"engineOnly": True}),
 }
-"""The peers by the names that comments have for them. The other ones are ``labs-server`` and the programs of the page."""
+"""The peers by the names that comments have for them. The other ones are ``labs-server``, ``chat-server`` and the programs of the page."""
 
 FindPeer = Callable[[str, Options], Peer]
 
@@ -164,6 +164,14 @@ async def _labs_server() -> AsyncIterator[str]:
 
     async with serve(pace=0.001) as server:
         yield server.url
+
+
+@asynccontextmanager
+async def _chat_server() -> AsyncIterator[str]:
+    from ylokh_sse.loopback import serve
+
+    async with serve() as server:
+        yield server.origin
 
 
 @contextlib.contextmanager
@@ -224,6 +232,8 @@ async def _address(block: Block, clause: str, stack: AsyncExitStack, peers: Find
     assert address in block.source, f"{block}: {address} is not in the block"
     if server == "labs-server":
         return address, await stack.enter_async_context(_labs_server())
+    if server == "chat-server":
+        return address, await stack.enter_async_context(_chat_server())
     if server in block.programs:
         return address, stack.enter_context(_program(block.programs[server], address))
     assert server in SERVERS, f"{block}: no such server: {server}"

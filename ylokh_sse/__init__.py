@@ -1,10 +1,111 @@
-"""Chat completions over Server-Sent Events, streamed or whole.
+"""Chat completions over Server-Sent Events, streamed or whole, from any OpenAI-compatible server.
 
-This package will hold a client for OpenAI-compatible chat servers: a decoder of event streams without I/O, a pure translation of their chunks into
-typed events, and a small client on aiohttp. It needs nothing of `engineio_lite`: server-sent events are another protocol, and who wants only this
-adapter should be able to read it alone. It is empty for now; the name is reserved by its place in the distribution.
+`Client` asks; `decoder` (the stream of events), `completions` (what the events say), `request` and `response` know the rest and do no I/O. The
+package needs nothing of `engineio_lite`: server-sent events are another protocol, and who wants only this adapter should be able to read it alone.
+The service that it is named after is gone (see docs/ylokh.md); `ylokh_sse.loopback` is a server to try it on.
 """
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from chat_answers import (
+    ChatError,
+    Choice,
+    Citations,
+    Completion,
+    ConfigurationError,
+    ConnectFailed,
+    ConnectionLost,
+    Finish,
+    FinishReason,
+    MessageError,
+    Part,
+    Phase,
+    RawChunk,
+    ReasoningDelta,
+    ResponseError,
+    ResponseTimeout,
+    ServiceError,
+    Sources,
+    TextDelta,
+    TextReset,
+    ToolCall,
+    ToolCallDelta,
+    TruncatedAnswer,
+    UnexpectedResponse,
+    Usage,
+)
+from ylokh_sse.client import Answer, Client, ClientOptions
+from ylokh_sse.completions import CompletionReader
+from ylokh_sse.decoder import EventTooLarge, ServerSentEvent, SSEDecoder
+from ylokh_sse.exceptions import (
+    APIError,
+    AuthenticationError,
+    BadJSON,
+    BadRequest,
+    EmptyResponse,
+    NotFound,
+    NotSSE,
+    PermissionDenied,
+    RateLimited,
+    ServerError,
+    StreamError,
+    TooLarge,
+    YlokhError,
+)
+from ylokh_sse.limits import Limits, Timeout
+from ylokh_sse.provider import Ylokh
+from ylokh_sse.request import DEFAULT_MODEL
+from ylokh_sse.response import RetryPolicy
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "APIError",
+    "Answer",
+    "AuthenticationError",
+    "BadJSON",
+    "BadRequest",
+    "ChatError",
+    "Choice",
+    "Citations",
+    "Client",
+    "ClientOptions",
+    "Completion",
+    "CompletionReader",
+    "ConfigurationError",
+    "ConnectFailed",
+    "ConnectionLost",
+    "EmptyResponse",
+    "EventTooLarge",
+    "Finish",
+    "FinishReason",
+    "Limits",
+    "MessageError",
+    "NotFound",
+    "NotSSE",
+    "Part",
+    "PermissionDenied",
+    "Phase",
+    "RateLimited",
+    "RawChunk",
+    "ReasoningDelta",
+    "ResponseError",
+    "ResponseTimeout",
+    "RetryPolicy",
+    "SSEDecoder",
+    "ServerError",
+    "ServerSentEvent",
+    "ServiceError",
+    "Sources",
+    "StreamError",
+    "TextDelta",
+    "TextReset",
+    "Timeout",
+    "TooLarge",
+    "ToolCall",
+    "ToolCallDelta",
+    "TruncatedAnswer",
+    "UnexpectedResponse",
+    "Usage",
+    "Ylokh",
+    "YlokhError",
+]

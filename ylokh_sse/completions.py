@@ -28,12 +28,10 @@ what came in the same chunk as the fault.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final, Protocol, TypeAlias
-
-import msgspec
+from typing import Final, Protocol
 
 from chat_answers.exceptions import ResponseError, TruncatedAnswer, UnexpectedResponse
-from chat_answers.parts import JSON, Citations, Finish, Part, ReasoningDelta, TextDelta, TextReset, Usage
+from chat_answers.parts import JSON, Citations, Finish, Part, RawChunk, ReasoningDelta, TextDelta, TextReset, Usage
 from chat_answers.reasoning import ThinkSplitter
 from chat_answers.surrogates import Mender, mend
 from ylokh_sse.chunks import (
@@ -78,16 +76,6 @@ class Event(Protocol):
     def data(self) -> str: ...
 
 
-class RawChunk(msgspec.Struct, frozen=True, tag="raw_chunk"):
-    """A chunk as the service sent it, told before what was read in it; only for those who asked for it."""
-
-    data: JSON
-
-
-StreamPart: TypeAlias = Part | RawChunk
-"""What a reader returns: the parts of an answer, and the chunks themselves for those who asked for them."""
-
-
 class _Answer:
     """One of the answers: what was said in it so far, and what of it is held back."""
 
@@ -104,13 +92,13 @@ class _Answer:
         self._thought_mender = Mender()
         self._calls = ToolCalls(index, spend)
 
-    def say(self, content: str) -> list[StreamPart]:
+    def say(self, content: str) -> list[Part]:
         """The answer goes on: return what of it can be told."""
         self._spend(len(content))
         content = self._text_mender.feed(content)
         return self._tell(content) if content else []
 
-    def receive(self, news: AnswerNews) -> list[StreamPart]:
+    def receive(self, news: AnswerNews) -> list[Part]:
         """Read what a chunk says of this answer."""
         if news.whole:
             parts = [*self._think_whole(news.reasoning), *self._say_whole(news.content), *self._calls.receive_whole(news.calls)]
@@ -119,17 +107,17 @@ class _Answer:
         self.finish_reason = news.finish_reason or self.finish_reason
         return parts
 
-    def flush(self) -> list[StreamPart]:
+    def flush(self) -> list[Part]:
         """Nothing more will be said: return what was held back."""
         parts = [*self._tell_thought(self._thought_mender.end()), *self._tell(self._text_mender.end())]
         return parts + self._note(self._splitter.end()) if self._splitter else parts
 
-    def end(self) -> list[StreamPart]:
+    def end(self) -> list[Part]:
         """The answer is complete: return everything that was still to be told of it."""
         reason = self.finish_reason or ("tool_calls" if self._calls else "stop")
         return [*self.flush(), *self._calls.end(), Finish(reason, self.index)]
 
-    def _tell(self, content: str) -> list[StreamPart]:
+    def _tell(self, content: str) -> list[Part]:
         if self._splitter is not None:
             self._content.append(content)
             return self._note(self._splitter.split(content))
@@ -138,18 +126,18 @@ class _Answer:
         self.text.append(content)
         return [TextDelta(content, self.index)]
 
-    def _note(self, parts: Iterable[TextDelta | ReasoningDelta]) -> list[StreamPart]:
-        told: list[StreamPart] = []
+    def _note(self, parts: Iterable[TextDelta | ReasoningDelta]) -> list[Part]:
+        told: list[Part] = []
         for part in parts:
             (self.text if isinstance(part, TextDelta) else self._thoughts).append(part.text)
             told.append(part)
         return told
 
-    def _think(self, thought: str) -> list[StreamPart]:
+    def _think(self, thought: str) -> list[Part]:
         self._spend(len(thought))
         return self._tell_thought(self._thought_mender.feed(thought))
 
-    def _tell_thought(self, thought: str) -> list[StreamPart]:
+    def _tell_thought(self, thought: str) -> list[Part]:
         if not thought:
             return []
         self._thoughts.append(thought)
@@ -157,20 +145,20 @@ class _Answer:
 
     # --- what is said again from its beginning
 
-    def _think_whole(self, thought: str) -> list[StreamPart]:
+    def _think_whole(self, thought: str) -> list[Part]:
         thought, told = mend(thought), _join(self._thoughts)
         self._thought_mender.end()
         # There is no way to take a thought back, so a contradiction is left alone.
         return self._think(thought[len(told) :]) if thought.startswith(told) else []
 
-    def _say_whole(self, content: str) -> list[StreamPart]:
+    def _say_whole(self, content: str) -> list[Part]:
         content, told = mend(content), _join(self._content)
         self._text_mender.end()
         if not content or content == told:
             return []
         return self.say(content[len(told) :]) if content.startswith(told) else self._rewrite(content)
 
-    def _rewrite(self, content: str) -> list[StreamPart]:
+    def _rewrite(self, content: str) -> list[Part]:
         """The service says something else than before: what counts is the text, so a difference in the framing of a thought is none."""
         thought, text = "", content
         if self._splitter is not None:
@@ -235,7 +223,7 @@ class CompletionReader:
         """Whether every answer that was begun has a `finish_reason`: a connection that is lost now has lost nothing of them."""
         return bool(self._answers) and all(answer.finish_reason is not None for answer in self._answers.values())
 
-    def receive(self, event: Event) -> list[StreamPart]:
+    def receive(self, event: Event) -> list[Part]:
         """Read one event and return the parts it brings, often none. After an error or ``[DONE]`` nothing more is read.
 
         Raises `StreamError` if the service says that it failed, `BadJSON` if this is no chunk (unless `lenient`), `TooLarge` if the answer is too
@@ -257,7 +245,7 @@ class CompletionReader:
         except TooMany as error:
             raise self._fail(TooLarge(str(error), limit=error.limit)) from None
 
-    def end(self, *, dropped: bool = False) -> list[StreamPart]:
+    def end(self, *, dropped: bool = False) -> list[Part]:
         """The response ended in an orderly way, `dropped` says whether in the middle of an event: return what remains to be told.
 
         Raises `TruncatedAnswer` if an answer is not complete, and `EmptyResponse` if none was begun. Harmless after the end or an error.
@@ -273,7 +261,7 @@ class CompletionReader:
             raise self._fail(TruncatedAnswer(f"expected {DONE} or the finish_reason of answer {which}, got the end of the stream{cut}"))
         return self._close()
 
-    def read_whole(self, body: JSON) -> list[StreamPart]:
+    def read_whole(self, body: JSON) -> list[Part]:
         """Read a completion that came whole, decoded from JSON, and return all of its parts.
 
         Raises `StreamError` if it is an error instead, `UnexpectedResponse` if it is something else, `TooLarge`, and `EmptyResponse` if it has no
@@ -289,7 +277,7 @@ class CompletionReader:
         except TooMany as error:
             raise self._fail(TooLarge(str(error), limit=error.limit)) from None
 
-    def _receive_any(self, event: Event) -> list[StreamPart]:
+    def _receive_any(self, event: Event) -> list[Part]:
         data = event.data.strip()
         if event.event == ERROR:
             self._raise_failure(*_read_error_event(data))
@@ -316,8 +304,8 @@ class CompletionReader:
             raise self._fail(BadJSON(str(error), data=event.data)) from None
         self.skipped += 1
 
-    def _read(self, value: JSON, chunk: Chunk) -> list[StreamPart]:
-        parts: list[StreamPart] = [RawChunk(value)] if self._raw_chunks else []
+    def _read(self, value: JSON, chunk: Chunk) -> list[Part]:
+        parts: list[Part] = [RawChunk(value)] if self._raw_chunks else []
         for news in chunk.answers:
             answer = self._answers.get(news.index) or self._begin(news.index)
             parts += answer.receive(news)
@@ -331,7 +319,7 @@ class CompletionReader:
         answer = self._answers[index] = _Answer(index, self._spend, split_reasoning=self._split_reasoning)
         return answer
 
-    def _cite(self, chunk: Chunk) -> list[StreamPart]:
+    def _cite(self, chunk: Chunk) -> list[Part]:
         items = chunk.citations
         self._numbered = self._numbered or bool(items)
         if not self._numbered:
@@ -341,7 +329,7 @@ class CompletionReader:
         self._citations = items
         return [Citations(items)]
 
-    def _close(self) -> list[StreamPart]:
+    def _close(self) -> list[Part]:
         if not self._answers:
             besides = f"; {self.skipped} events that are no chunks were skipped" if self.skipped else ""
             raise self._fail(EmptyResponse(f"expected an answer, got the end of the stream before one began{besides}"))

@@ -23,8 +23,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from chat_answers.exceptions import ServiceError, UnexpectedResponse
+from chat_answers.exceptions import ChatError, ServiceError, UnexpectedResponse
 from chat_answers.parts import JSON
+
+YlokhError = ChatError
+"""Another name of the base of all errors, for those who look for it here."""
 
 
 class APIError(ServiceError):

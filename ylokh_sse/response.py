@@ -21,7 +21,6 @@ from chat_answers.parts import JSON
 from ylokh_sse.exceptions import (
     APIError,
     AuthenticationError,
-    BadJSON,
     BadRequest,
     EmptyResponse,
     NotFound,
@@ -203,11 +202,10 @@ def hide(error: ResponseError, key: str | None) -> None:
     """Take a key out of an error, where a server has repeated it; the text of the answer stays what it is."""
     if key is None or len(key) < MIN_SECRET:
         return
-    error.message = error.message.replace(key, "<redacted>")
+    for name, value in vars(error).items():
+        if name != "partial":
+            setattr(error, name, _hidden(value, key))
     error.args = (error.message,)
-    error.raw = _hidden(error.raw, key)
-    if isinstance(error, BadJSON):
-        error.data = error.data.replace(key, "<redacted>")
 
 
 def _hidden(value: JSON, key: str) -> JSON:

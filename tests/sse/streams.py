@@ -10,8 +10,8 @@ import json
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from chat_answers import Collector, Completion, Part, ResponseError
-from ylokh_sse.completions import CompletionReader, RawChunk, StreamPart
+from chat_answers import Collector, Completion, Part, RawChunk, ResponseError
+from ylokh_sse.completions import CompletionReader
 
 
 class Event(NamedTuple):
@@ -76,7 +76,7 @@ def play(sources: Iterable[Source], *, dropped: bool = False, **options: Any) ->
 
 
 def _play(sources: list[Source], dropped: bool, reader: CompletionReader) -> Told:
-    parts: list[StreamPart] = []
+    parts: list[Part] = []
     error = None
     try:
         for source in sources:

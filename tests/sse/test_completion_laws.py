@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat_answers import Citations, Collector, Completion, Finish, Part, ReasoningDelta, ResponseError, TextDelta, Usage
+from chat_answers import Citations, Collector, Completion, Finish, Part, RawChunk, ReasoningDelta, ResponseError, TextDelta, Usage
 from tests.sse.streams import DONE, Event, Source, chunk, complete, event, finished, play, said, tell
 from tests.sse.streams import choice as answer
-from ylokh_sse.completions import CompletionReader, RawChunk, StreamPart
+from ylokh_sse.completions import CompletionReader
 from ylokh_sse.exceptions import TooLarge
 
 # ------------------------------------------------------------------------------------------------------------------------------------ anything
@@ -104,7 +104,7 @@ def test_limits_hold_with_and_without_the_short_cut(chunks: list[Source], limit:
 @given(body=st.one_of(CHUNKS, VALUES), split=st.booleans())
 def test_only_our_own_errors_for_what_came_at_once(body: Any, split: bool) -> None:
     reader = CompletionReader(split_reasoning=split)
-    parts: list[StreamPart] = []
+    parts: list[Part] = []
     with suppress(ResponseError):
         parts = reader.read_whole(body)
     check([part for part in parts if not isinstance(part, RawChunk)])
@@ -115,7 +115,7 @@ def test_only_our_own_errors_for_what_came_at_once(body: Any, split: bool) -> No
 def test_raw_chunks_are_what_was_sent(events: list[Event]) -> None:
     reader = CompletionReader(raw_chunks=True, lenient=True)
     for one in events:
-        parts: list[StreamPart] = []
+        parts: list[Part] = []
         with suppress(ResponseError):
             parts = reader.receive(one)
         for part in parts:

@@ -13,6 +13,7 @@ from chat_answers import (
     Collector,
     Finish,
     Part,
+    RawChunk,
     ReasoningDelta,
     ResponseError,
     TextDelta,
@@ -23,7 +24,7 @@ from chat_answers import (
 )
 from tests.sse.streams import DONE, Event, Source, chunk, complete, event, fail, finished, named, play, said, tell
 from tests.sse.streams import choice as answer
-from ylokh_sse.completions import MAX_ANSWERS, CompletionReader, RawChunk
+from ylokh_sse.completions import MAX_ANSWERS, CompletionReader
 from ylokh_sse.exceptions import BadJSON, EmptyResponse, StreamError, TooLarge
 
 USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}

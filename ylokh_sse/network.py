@@ -1,0 +1,261 @@
+"""HTTP over aiohttp: one question is sent, its answer is read as it comes, and whatever aiohttp says is said in our own words.
+
+The module knows aiohttp and nothing of chat. It keeps the promises that the layers above cannot keep by themselves:
+
+- A question is sent once each time it is asked to be, and no redirect is followed: a key does not go where somebody else says.
+- What arrived before a connection broke is read first. aiohttp forgets what it has buffered as soon as the connection fails, so a task of ours
+  takes each piece out of there as it comes, and waits when too much is unread, which slows the server down.
+- aiohttp's errors hold the request with its headers, the key among them; so they are never passed on, and never the cause of an error of ours.
+- A session that the caller passes in is never changed and never closed: its connections and cookies are shared by a session of our own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl as tls
+from collections import deque
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from types import SimpleNamespace
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from chat_answers.exceptions import ConfigurationError, ConnectFailed, ConnectionLost, ResponseError, UnexpectedResponse
+from ylokh_sse.request import show_url
+from ylokh_sse.response import proxy_wants_auth
+
+MAX_UNREAD: Final = 1024 * 1024
+"""Bytes of an answer that are kept for a reader who is slower than the server; then the server has to wait. Far more than any answer has."""
+
+KEEPALIVE: Final = 4.0
+"""Seconds for which an idle connection may be used again; common servers close it after 5."""
+
+LINGER: Final = 0.1
+"""Seconds to wait for the end of a body whose last word was said, so that its connection can be used again."""
+
+_MAX_SENTENCE: Final = 300
+"""Characters kept of an exception's own words."""
+
+_SECRETS: Final = re.compile(r"\?[^\s'\"<>]+|(?<=//)[^/@\s]+@")
+"""Where aiohttp quotes a URL: its query, and user and password."""
+
+_NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
+"""Every wait is bounded by the caller, who knows what is awaited."""
+
+
+def user_agent() -> str:
+    """What we say we are: the library and its version, and nothing else."""
+    return f"engineio-lite/{version('engineio-lite')}"
+
+
+class Network:
+    """The connections of one client, in the event loop in which it is made; `close` ends whatever of it is ours."""
+
+    def __init__(
+        self, *, proxy: str | None = None, ssl: tls.SSLContext | bool = True, trust_env: bool = False, session: aiohttp.ClientSession | None = None
+    ) -> None:
+        self._proxy = proxy
+        self._ssl = ssl
+        trace = aiohttp.TraceConfig(trace_config_ctx_factory=_Request)
+        trace.on_connection_create_end.append(_connected)
+        trace.on_connection_reuseconn.append(_connected)
+        trace.freeze()
+        if session is None:
+            connector = aiohttp.TCPConnector(keepalive_timeout=KEEPALIVE)
+            self._session = aiohttp.ClientSession(
+                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), timeout=_NO_TIMEOUT, trust_env=trust_env, trace_configs=[trace]
+            )
+        else:
+            self._session = aiohttp.ClientSession(
+                connector=session.connector,
+                connector_owner=False,
+                cookie_jar=session.cookie_jar,
+                headers=session.headers,
+                auth=session.auth,
+                timeout=_NO_TIMEOUT,
+                trust_env=trust_env or session.trust_env,
+                trace_configs=[*session.trace_configs, trace],
+                # aiohttp shows neither its middlewares nor its default proxy; losing the caller's would be worse than reading them here.
+                middlewares=getattr(session, "_middlewares", ()),
+                proxy=getattr(session, "_default_proxy", None),
+            )
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes, connected: Callable[[], None]) -> Response:
+        """Send a question and return what comes back as soon as its head is there; `connected` is called when there is a connection.
+
+        Raises `ResponseError`, with the question unanswered. Cancelling closes the connection.
+        """
+        pending = self._session.post(
+            url, data=body, headers=headers, proxy=self._proxy, ssl=self._ssl, allow_redirects=False, trace_request_ctx=connected
+        )
+        try:
+            return Response(await pending)
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            failure = _explain(error, url)
+            failure.__cause__ = _harmless(error)
+        raise failure  # not in the clause above, or what may not be seen would be its context
+
+    async def close(self) -> None:
+        """Close what is ours."""
+        await self._session.close()
+
+
+class _Request(SimpleNamespace):
+    """What aiohttp hands to the functions that watch a request."""
+
+    trace_request_ctx: Callable[[], None]
+
+
+async def _connected(session: aiohttp.ClientSession, request: Any, details: object) -> None:
+    request.trace_request_ctx()
+
+
+class Response:
+    """The head of an answer, and its body as it comes. To be closed with `aclose`."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self.status = response.status
+        self.headers = {name.lower(): value for name, value in response.headers.items()}
+        self._response = response
+        self._unread: deque[bytes] = deque()
+        self._size = 0
+        self._news = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._error: ResponseError | None = None
+        self.ended = False
+        """Whether the body has ended, in whatever way; what came before may still be unread."""
+        self._pump = asyncio.create_task(self._take())
+
+    @property
+    def content_type(self) -> str:
+        """Without parameters, in lower case; empty if there is none."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    async def read(self) -> bytes:
+        """Return what has come since the last call, waiting for it; empty at the end.
+
+        Raises `ConnectionLost` or `UnexpectedResponse` once everything that came before is read. Safe to cancel: nothing is lost.
+        """
+        while not self._unread:
+            if self._error is not None:
+                raise self._error
+            if self.ended:
+                return b""
+            self._news.clear()
+            await self._news.wait()
+        data = self._unread.popleft() if len(self._unread) == 1 else b"".join(self._unread)
+        self._unread.clear()
+        self._size = 0
+        self._room.set()
+        return data
+
+    async def _take(self) -> None:
+        try:
+            while data := await self._response.content.readany():
+                self._unread.append(data)
+                self._size += len(data)
+                self._news.set()
+                if self._size > MAX_UNREAD:
+                    self._room.clear()
+                    await self._room.wait()
+        except (aiohttp.ClientError, OSError) as error:
+            self._error = _explain_body(error)
+            self._error.__cause__ = _harmless(error)
+        finally:
+            self.ended = True
+            self._news.set()
+
+    async def aclose(self, *, linger: bool = False) -> None:
+        """Let go of the connection: for the next question if the body has ended, else for good. With `linger` it has `LINGER` seconds to end."""
+        if linger and not self.ended:
+            self._unread.clear()
+            await asyncio.wait([self._pump], timeout=LINGER)
+        if not self.ended or self._error is not None:
+            self._response.close()
+        self._pump.cancel()
+        await asyncio.wait([self._pump])
+
+
+# ------------------------------------------------------------------------------------------------------------------------------ aiohttp's words
+
+
+def _explain(error: BaseException, url: str) -> ResponseError | ConfigurationError:  # a list of cases, most specific first
+    match error:
+        case aiohttp.ClientProxyConnectionError():
+            return ConnectFailed(
+                f"the proxy at {error.host}:{error.port} cannot be reached: {_os_words(error)}", cause="proxy-failed", fix=_PROXY_FIX
+            )
+        case aiohttp.ClientHttpProxyError(status=407):
+            return proxy_wants_auth()
+        case aiohttp.ClientHttpProxyError():
+            return ConnectFailed(f"the proxy refused to connect to the server (HTTP {error.status})", cause="proxy-failed", fix=_PROXY_FIX)
+        case aiohttp.ClientConnectorDNSError():
+            return ConnectFailed(f"no address is known for {error.host}: {_os_words(error)}", cause="dns-failed", fix="check the name of the host")
+        case aiohttp.ClientSSLError() | tls.SSLError():
+            return ConnectFailed(f"no TLS with {show_url(url)}: {_words(error)}", cause="tls-failed", fix=_TLS_FIX)
+        case aiohttp.ClientConnectorError(os_error=ConnectionRefusedError()):
+            fix = "start the server, or correct host and port"
+            return ConnectFailed(f"nobody listens at {error.host}:{error.port}", cause="connect-refused", fix=fix)
+        case aiohttp.ClientConnectorError():
+            fix = "check host, port and firewall"
+            return ConnectFailed(f"no connection to {error.host}:{error.port}: {_os_words(error)}", cause="connect-failed", fix=fix)
+        case aiohttp.InvalidURL() | ValueError():
+            return ConfigurationError(f"the request cannot be made: {_words(error)}")
+        case aiohttp.ClientResponseError():
+            return UnexpectedResponse(f"what came is not HTTP: {_words(error)}", cause="bad-http", fix="check that the port speaks HTTP")
+        case _:
+            return ConnectionLost(_words(error), when="before there was an answer")
+
+
+def _explain_body(error: BaseException) -> ResponseError:
+    words = str(error)
+    # Two things under one name: a body that breaks off, and one whose Content-Encoding is a lie.
+    if isinstance(error, aiohttp.ClientResponseError) or "content-encoding" in words.lower():
+        return UnexpectedResponse(
+            f"the body cannot be read: {_words(error)}", cause="bad-encoding", fix="something on the way damages what it compresses"
+        )
+    for what, meaning in _BROKEN_OFF.items():
+        if what in words:
+            return ConnectionLost(meaning)
+    return ConnectionLost(_words(error))
+
+
+_BROKEN_OFF: Final = {
+    "reset by peer": "the server reset it",
+    "content length": "the server closed it before it had sent as much as it announced",
+    "transfer length": "the server closed it before the last chunk",
+}
+"""What aiohttp says of a body that breaks off, and what it means."""
+_PROXY_FIX: Final = "check that the proxy runs at that URL and allows this host"
+_TLS_FIX: Final = "check the scheme (http or https), the certificate's names and the trusted authorities (pass ssl=)"
+
+
+def _os_words(error: aiohttp.ClientConnectorError) -> str:
+    return error.os_error.strerror or str(error.os_error)
+
+
+def _words(error: BaseException) -> str:
+    words = _SECRETS.sub("", str(error).strip()) or "no further words"
+    return f"{type(error).__name__}: {words}"[:_MAX_SENTENCE]
+
+
+def _harmless(error: BaseException) -> BaseException | None:
+    """An error that may be seen, and None for one that holds the request and its headers."""
+    return None if isinstance(error, aiohttp.ClientResponseError) else error
+
+
+def check_proxy(proxy: str | None) -> str | None:
+    """Return the proxy's URL; raises `ConfigurationError` (which does not quote it) unless it is an http or https one with a host."""
+    if proxy is None:
+        return None
+    try:
+        parts = urlsplit(proxy)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigurationError("proxy must be an http or https URL with a host", cause="bad-url")
+    return proxy
