@@ -3,6 +3,8 @@
 - Every ``async def`` test is checked for leaks after its other fixtures are gone (`no_leaks`, without asking for it).
 - `peer_server` starts a real server with options for one test; `any_peer`, `node_peer` and `python_peer` lend one with default options that is shared
   by the whole run (its state is per connection), so do not kill those. All mark their test with ``peer``.
+- `http_proxy` and `http_proxy_with_password` lend a real proxy that has seen nothing yet, `mock_ai_api` is the base URL of a real server of chat
+  completions. They are shared by the whole run and mark their test, too.
 - Hypothesis runs the profile ``ci`` (repeatable) when CI=true, else ``dev``; ``HYPOTHESIS_PROFILE`` names another.
 """
 
@@ -12,13 +14,16 @@ import inspect
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from typing import Unpack
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.leaks import left_behind, set_aside_what_is_there
-from tests.peers import KINDS, Kind, Options, Peer, StartPeer, in_ci, missing
+from tests.peers import HERE, KINDS, Kind, Options, Peer, Process, StartPeer, in_ci, missing
+from tests.peers.environments import MOCK_AI_API
+from tests.peers.http_proxy import HttpProxy
 
 # --- hypothesis: bounded by examples, never by the clock, because two cores shared with servers stutter.
 
@@ -65,7 +70,9 @@ async def no_leaks() -> AsyncIterator[None]:
 # --- Peers.
 
 
-_PEER_FIXTURES = frozenset({"any_peer", "node_client", "node_peer", "peer_server", "python_peer"})
+_PEER_FIXTURES = frozenset(
+    {"any_peer", "http_proxy", "http_proxy_with_password", "mock_ai_api", "node_client", "node_peer", "peer_server", "python_peer"}
+)
 
 
 def _need(kind: Kind) -> None:
@@ -122,3 +129,40 @@ def python_peer(_shared_peers: Callable[[Kind], Peer]) -> Peer:
 def node_client() -> None:
     """Ask for this to use `tests.peers.run_client`: skips or fails where Node is missing."""
     _need("node")
+
+
+@pytest.fixture(scope="session")
+def _http_proxies() -> Iterator[Callable[[bool], HttpProxy]]:
+    with ExitStack() as stack:
+
+        @cache
+        def get(password: bool) -> HttpProxy:
+            return stack.enter_context(HttpProxy(password=password))
+
+        yield get
+
+
+@pytest.fixture
+def http_proxy(_http_proxies: Callable[[bool], HttpProxy]) -> HttpProxy:
+    """A proxy that lets everybody through, shared; its `requests()` are those of this test."""
+    proxy = _http_proxies(False)
+    proxy.forget()
+    return proxy
+
+
+@pytest.fixture
+def http_proxy_with_password(_http_proxies: Callable[[bool], HttpProxy]) -> HttpProxy:
+    """A proxy that wants the user and password of its `url`, shared; its `requests()` are those of this test."""
+    proxy = _http_proxies(True)
+    proxy.forget()
+    return proxy
+
+
+@pytest.fixture(scope="session")
+def mock_ai_api() -> Iterator[str]:
+    """The base URL (with ``/v1``) of mock-ai-api; ``tests/peers/mock_ai_api.py`` names its models."""
+    reason = MOCK_AI_API.missing()
+    if reason is not None:
+        (pytest.fail if in_ci() else pytest.skip)(f"no mock-ai-api: {reason}")
+    with Process("mock-ai-api", [str(MOCK_AI_API.python), str(HERE / "mock_ai_api.py")]) as server:
+        yield f"{server.url}/v1"

@@ -57,11 +57,13 @@ These options are ours, or do not mean the same to both; the others are known to
 `engineOnly`             no Socket.IO: an Engine.IO server that sends `burst` messages ``number i``, echoes every message and closes on ``close!``
 connectionStateRecovery  Node only; ``{}`` is enough. Every event of the server that is neither a question nor volatile then has one argument more
                          at its end, the offset
+`certificate`            Python only: path of a PEM file with key and certificate; it speaks TLS, and `Peer.url` says https
 `alwaysConnect`          Python only: everybody is let in, and who should not have been is disconnected, with the refusal as data (Node's client takes
                          that for a parse error, too)
 =======================  ===========================================================================================================================
 
 `run_client` runs Node's client against them (``client.cjs``), and `tests.peers.proxy` is a line in front of them that can be cut.
+`tests.peers.http_proxy` is an HTTP proxy, `tests.peers.mock_ai_api` a server of chat completions; both were written by others, too.
 
 A peer leaves when its standard input ends, which happens at the latest when the test process is gone: no test can leave a server behind.
 Processes are plain `subprocess` ones and bound to no event loop, so a peer may outlive a test and be shared by many.
@@ -117,6 +119,7 @@ class Options(TypedDict, total=False):
     burst: int
     log: str
     ackEvery: int
+    certificate: str
 
 
 class PeerFailed(Exception):
@@ -152,24 +155,37 @@ def _installed() -> bool:
     return all((HERE / "node_modules" / name).is_dir() for name in wanted)
 
 
-def _command(kind: Kind) -> list[str]:
-    return ["node", str(HERE / "server.cjs")] if kind == "node" else [sys.executable, str(HERE / "server.py")]
+def _command(kind: Kind, options: Options) -> list[str]:
+    program = ["node", str(HERE / "server.cjs")] if kind == "node" else [sys.executable, str(HERE / "server.py")]
+    return [*program, json.dumps(options)]
 
 
-class Peer:
-    """One server in its own process, from when it is made until `stop` or the end of a `with` block; `url` is its origin, ``http://127.0.0.1:PORT``."""
+class Process:
+    """A server in its own process, from when it is made until `stop` or the end of a `with` block; `url` is its origin, ``http://127.0.0.1:PORT``.
 
-    def __init__(self, kind: Kind, options: Options | None = None) -> None:
-        self.kind = kind
-        self._options: Options = {} if options is None else options
+    The program writes one line on standard output once it listens, a JSON object with its `port`, and leaves when its standard input ends. One that
+    starts processes itself gets a group of its own, which is killed as a whole if it does not leave.
+    """
+
+    def __init__(self, name: str, command: list[str], *, environment: dict[str, str] | None = None, own_group: bool = False) -> None:
+        self._name = name
+        self._command = command
+        self._environment = environment
+        self._own_group = own_group
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed in stop(); a pipe that nobody reads would fill up and stall the peer
         self._process = self._started()
         self.port = self._listening()
         self.url = f"http://127.0.0.1:{self.port}"
 
     def _started(self) -> subprocess.Popen[bytes]:
-        command = [*_command(self.kind), json.dumps(self._options)]
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors)
+        return subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env=None if self._environment is None else {**os.environ, **self._environment},
+            start_new_session=self._own_group,
+        )
 
     def _listening(self) -> int:
         """Wait until it listens, and return its port; otherwise leave nothing."""
@@ -186,10 +202,10 @@ class Peer:
             selector.register(self._process.stdout, selectors.EVENT_READ)
             while not line.endswith(b"\n"):
                 if not selector.select(max(0.0, end - time.monotonic())):
-                    raise PeerFailed(f"the {self.kind} peer did not listen within {START_LIMIT} s: {self.errors()}")
+                    raise PeerFailed(f"the {self._name} peer did not listen within {START_LIMIT} s: {self.errors()}")
                 chunk = os.read(self._process.stdout.fileno(), 4096)
                 if not chunk:
-                    raise PeerFailed(f"the {self.kind} peer ended before it listened: {self.errors()}")
+                    raise PeerFailed(f"the {self._name} peer ended before it listened: {self.errors()}")
                 line += chunk
         return line
 
@@ -205,25 +221,11 @@ class Peer:
 
     def kill(self) -> None:
         """End it in the middle of whatever it is doing, as a crash would; the kernel closes its sockets."""
-        self._process.kill()
+        if self._own_group:
+            os.killpg(self._process.pid, signal.SIGKILL)  # with whatever it has started itself
+        else:
+            self._process.kill()
         self._process.wait(STOP_LIMIT)
-
-    def restart(self) -> None:
-        """Start it again with the same options on the same port, after killing it if it still runs; `url` stays, what it knew is gone.
-
-        Returns when it listens, which takes some tenths of a second: a client of the same event loop that should go on meanwhile needs
-        ``await asyncio.to_thread(peer.restart)``. Raises `PeerFailed` if it does not come up; it is stopped then. Not for one that was stopped.
-        """
-        assert not self._errors.closed, "a peer that was stopped is not started again"
-        self.kill()
-        self._hang_up()
-        self._options = {**self._options, "port": self.port}
-        self._process = self._started()
-        self._listening()
-
-    def pause(self) -> None:
-        """Freeze it: its sockets stay open and nothing answers, as when a cable is cut. `stop` and `kill` still work."""
-        self._process.send_signal(signal.SIGSTOP)
 
     def stop(self) -> None:
         """Ask it to leave and wait until it has; harmless when it is gone."""
@@ -246,6 +248,34 @@ class Peer:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self.stop()
+
+
+class Peer(Process):
+    """One of the two Socket.IO servers."""
+
+    def __init__(self, kind: Kind, options: Options | None = None) -> None:
+        self.kind = kind
+        self._options: Options = {} if options is None else options
+        super().__init__(kind, _command(kind, self._options))
+        if "certificate" in self._options:
+            self.url = self.url.replace("http:", "https:")
+
+    def restart(self) -> None:
+        """Start it again with the same options on the same port, after killing it if it still runs; `url` stays, what it knew is gone.
+
+        Returns when it listens, which takes some tenths of a second: a client of the same event loop that should go on meanwhile needs
+        ``await asyncio.to_thread(peer.restart)``. Raises `PeerFailed` if it does not come up; it is stopped then. Not for one that was stopped.
+        """
+        assert not self._errors.closed, "a peer that was stopped is not started again"
+        self.kill()
+        self._hang_up()
+        self._command = _command(self.kind, {**self._options, "port": self.port})
+        self._process = self._started()
+        self._listening()
+
+    def pause(self) -> None:
+        """Freeze it: its sockets stay open and nothing answers, as when a cable is cut. `stop` and `kill` still work."""
+        self._process.send_signal(signal.SIGSTOP)
 
 
 class StartPeer(Protocol):

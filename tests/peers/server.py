@@ -14,6 +14,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import sys
 import time
 from collections import Counter, defaultdict
@@ -365,6 +366,14 @@ async def _bound(port: int) -> socket.socket:
         await asyncio.sleep(0.05)
 
 
+def _tls(certificate: str | None) -> ssl.SSLContext | None:
+    if certificate is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
 async def main(options: dict[str, Any]) -> None:
     """Serve until standard input ends."""
     app = web.Application()
@@ -375,7 +384,7 @@ async def main(options: dict[str, Any]) -> None:
     runner = web.AppRunner(app)
     await runner.setup()
     listener = await _bound(options.get("port", 0))
-    await web.SockSite(runner, listener).start()
+    await web.SockSite(runner, listener, ssl_context=_tls(options.get("certificate"))).start()
     print(json.dumps({"port": listener.getsockname()[1]}), flush=True)
     # A test's server has nothing to save: it leaves at once, in the middle of whatever it was doing.
     loop = asyncio.get_running_loop()
