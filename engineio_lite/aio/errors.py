@@ -6,6 +6,7 @@ import re
 import ssl
 
 import aiohttp
+from aiohttp import hdrs
 
 from engineio_lite.causes import Cause
 
@@ -16,9 +17,20 @@ _SECRETS = re.compile(r"\?[^\s'\"<>]+|(?<=//)[^/@\s]+@")
 """Where aiohttp quotes a URL: its query, which holds the sid, and user and password."""
 
 
-def explain_exception(error: BaseException) -> tuple[Cause, str]:
-    """Name the cause of a failed request or socket, with one sentence that keeps the exception's own words."""
-    return _cause(error), _sentence(error)
+def explain_exception(error: BaseException, *, proxied: bool = False) -> tuple[Cause, str]:
+    """Name the cause of a failed request or socket, with one sentence that keeps the exception's own words.
+
+    With a proxy (`proxied`) only the proxy's name is looked up here, and only to the proxy are connections made.
+    """
+    return Cause.PROXY_FAILED if proxied and _is_the_proxys(error) else _cause(error), _sentence(error)
+
+
+def _is_the_proxys(error: BaseException) -> bool:
+    """Whether the proxy is to blame, though aiohttp does not say so."""
+    if isinstance(error, aiohttp.ClientResponseError) and not isinstance(error, aiohttp.ClientHttpProxyError):
+        # An answer to CONNECT that is no HTTP. Where the proxy forwards, nothing tells whose answer it was.
+        return error.request_info.method == hdrs.METH_CONNECT
+    return isinstance(error, aiohttp.ClientConnectorDNSError | aiohttp.ConnectionTimeoutError)
 
 
 def _cause(error: BaseException) -> Cause:  # a list of cases, most specific first, reads better than a table of predicates
@@ -49,9 +61,15 @@ def _cause(error: BaseException) -> Cause:  # a list of cases, most specific fir
 
 
 def _sentence(error: BaseException) -> str:
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return f"the proxy at {error.host}:{error.port} cannot be reached: {_words(error.os_error)}"[:_MAX_SENTENCE]
     if type(error) is aiohttp.ClientConnectorError:
         if isinstance(error.os_error, ConnectionRefusedError):
             return f"nobody listens at {error.host}:{error.port}"
-        return f"no connection to {error.host}:{error.port}: {error.os_error.strerror or error.os_error}"[:_MAX_SENTENCE]
+        return f"no connection to {error.host}:{error.port}: {_words(error.os_error)}"[:_MAX_SENTENCE]
     words = _SECRETS.sub("", str(error).strip()) or "no further words"
     return f"{type(error).__name__}: {words}"[:_MAX_SENTENCE]
+
+
+def _words(error: OSError) -> str:
+    return error.strerror or str(error) or type(error).__name__

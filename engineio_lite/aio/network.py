@@ -197,7 +197,7 @@ class Network:
                     return RequestFailed(command.request, Cause.RESPONSE_TOO_LARGE, detail)
                 return ResponseReceived(command.request, response.status, _pairs(response), body)
         except Exception as error:  # whatever a server or a proxy made aiohttp raise: it is named, and ends the session
-            cause, detail = explain_exception(_unwrap(error))
+            cause, detail = explain_exception(_unwrap(error), proxied=self._proxy is not None)
             return RequestFailed(command.request, cause, detail)
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes | None:
@@ -231,7 +231,7 @@ class Network:
             # 101, but not the answer that RFC 6455 asks for.
             return WebSocketFailed(command.socket, Cause.WEBSOCKET_PROTOCOL_ERROR, f"the answer 101 is no WebSocket handshake: {error.message}")
         except Exception as error:
-            return WebSocketFailed(command.socket, *explain_exception(_unwrap(error)))
+            return WebSocketFailed(command.socket, *explain_exception(_unwrap(error), proxied=self._proxy is not None))
 
     async def close(self) -> None:
         """Close what is ours."""
