@@ -12,6 +12,7 @@ services that these classes were first written for are gone, so their own addres
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
@@ -26,7 +27,7 @@ class Sources(msgspec.Struct, frozen=True):
     citations: Sequence[JSON]
 
     def __str__(self) -> str:
-        return "\n".join(f"[{number}] {_name(source)}" for number, source in enumerate(self.citations, 1))
+        return "\n".join(f"[{number}] {name_source(source)}" for number, source in enumerate(self.citations, 1))
 
 
 class FinishReason(msgspec.Struct, frozen=True):
@@ -90,6 +91,8 @@ class Working:
         return bool(url) and url != self.retired
 
 
-def _name(source: JSON) -> str:
+def name_source(source: JSON) -> str:
+    """Name one source: its URL, if it has one, else all that is known of it, as JSON."""
     url = source.get("url") if isinstance(source, dict) else source
-    return url if isinstance(url, str) else msgspec.json.encode(source).decode()
+    # The standard library: it takes whatever a service may have sent, half surrogate pairs included.
+    return url if isinstance(url, str) else json.dumps(source, ensure_ascii=False, separators=(",", ":"))
