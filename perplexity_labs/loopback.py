@@ -36,15 +36,12 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from perplexity_labs.messages import DEFAULT_EVENT, JSON, REPLY_SUFFIX, ROLES
+from chat_answers.parts import JSON
+from perplexity_labs import smalltalk
+from perplexity_labs.messages import DEFAULT_EVENT, REPLY_SUFFIX, ROLES
 
-JOKE = (
-    "A long poll walks into a bar and asks for news. The barman says nothing for twenty-five seconds, then leans over and whispers: "
-    '"ping." "Pong!" says the poll. "Right answer," says the barman. "Your socket is ready: you have been upgraded." [1][2]'
-)
-"""What the server says unless it is told otherwise, word by word."""
-
-SOURCES = ("https://socket.io/docs/v4/engine-io-protocol/", "https://socket.io/docs/v4/how-it-works/")
+JOKE, SOURCES = smalltalk.JOKE
+"""What the server says, word by word, to whatever is not among the questions of `smalltalk`, unless it is told otherwise."""
 
 REWRITTEN = "Let me put that differently. "
 """What stands in the place of everything said before, in an answer that is rewritten."""
@@ -63,8 +60,10 @@ class LoopbackUnavailable(Exception):
 class Script(msgspec.Struct, frozen=True, kw_only=True):
     """What the server says to every question, and how; times are seconds, counts are replies sent before something happens (None: it never does)."""
 
-    pieces: tuple[str, ...] = ()
-    citations: tuple[JSON, ...] = SOURCES
+    pieces: tuple[str, ...] | None = None
+    """None: what `smalltalk` has to say to the question."""
+    citations: tuple[JSON, ...] | None = None
+    """None: the sources of what it says."""
     think: str | None = None
     """Reasoning to speak before the answer, between ``<think>`` tags as the model r1-1776 did."""
     reply_name: str = "{model}_query_progress"
@@ -86,23 +85,25 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     refuse: str | None = None
     """Refuse every connection with this message (``44``)."""
 
-    def answer(self, model: str) -> Iterator[Reply]:
+    def answer(self, model: str, messages: Sequence[JSON] = ()) -> Iterator[Reply]:
         """Yield the events that answer one question."""
         if self.replies is not None:
             yield from self.replies
             return
         name = self.reply_name.format(model=model)
-        output, spoken = "", [*_think_pieces(self.think), *self.pieces]
+        text, sources = smalltalk.answer_to(messages)
+        citations = sources if self.citations is None else self.citations
+        output, spoken = "", [*_think_pieces(self.think), *(split(text) if self.pieces is None else self.pieces)]
         for count, piece in enumerate(spoken):
             if self.fail is not None and count >= self.fail_after:
                 break
             output = (REWRITTEN if count == self.rewrite_at else output) + piece
             # The sources were known before the text was complete, though not from the start.
-            yield self._reply(name, output=output, final=False, citations=self.citations if 2 * count > len(spoken) else (), status="pending")
+            yield self._reply(name, output=output, final=False, citations=citations if 2 * count > len(spoken) else (), status="pending")
         if self.fail is not None:
             yield self._reply(name, final=True, status="failed", text=self.fail)
         else:
-            yield self._reply(name, output=output, final=True, citations=self.citations, status="completed")
+            yield self._reply(name, output=output, final=True, citations=citations, status="completed")
 
     def _reply(self, name: str, **fields: JSON) -> Reply:
         return name, ({field: value for field, value in fields.items() if field not in self.missing_fields},)
@@ -276,7 +277,7 @@ class LoopbackServer:
             await self._sio.emit(f"error{REPLY_SUFFIX}", {"status": "failed", "text": f"bad request: {wrong}"}, to=sid)
             return
         await asyncio.sleep(self._script.delay_first)
-        for count, (name, args) in enumerate(self._script.answer(question["model"])):
+        for count, (name, args) in enumerate(self._script.answer(question["model"], question["messages"])):
             if visitor.left is not None or await self._ends(sid, count):
                 return
             visitor.transport = self._sio.transport(sid)
@@ -336,9 +337,9 @@ def _make_socketio(options: dict[str, Any]) -> Any:
 
 def serve(
     *,
-    text: str = JOKE,
+    text: str | None = None,
     pieces: Sequence[str] | None = None,
-    citations: Sequence[JSON] = SOURCES,
+    citations: Sequence[JSON] | None = None,
     think: str | None = None,
     reply_name: str = "{model}_query_progress",
     missing_fields: Sequence[str] = (),
@@ -360,13 +361,15 @@ def serve(
 ) -> LoopbackServer:
     """Make a server that answers every question by the script, in an `async with` or a `with` block.
 
-    The answer is `pieces`, or `text` in words; `Script` describes the rest. `ping_interval` and `ping_timeout` are in seconds, of which
+    The answer is `pieces`, or `text` in words, or else what `smalltalk` has to say to the question (a joke, mostly), with its sources unless there
+    are `citations`; `Script` describes the rest. `ping_interval` and `ping_timeout` are in seconds, of which
     python-engineio announces the whole ones; `transports` what it allows (None: polling and websocket); `port` 0 takes any free one. Raises
     ValueError for a `host` that is not loopback.
     """
+    spoken = split(text) if pieces is None and text is not None else pieces
     script = Script(
-        pieces=tuple(split(text) if pieces is None else pieces),
-        citations=tuple(citations),
+        pieces=None if spoken is None else tuple(spoken),
+        citations=None if citations is None else tuple(citations),
         think=think,
         reply_name=reply_name,
         missing_fields=tuple(missing_fields),
@@ -392,7 +395,7 @@ def _parser() -> argparse.ArgumentParser:
     # argparse and not click: the demo extra has click, but who wants a server to try things on should not need it.
     parser = argparse.ArgumentParser(prog="python -m perplexity_labs.loopback", description="Serve canned answers on this machine until Ctrl-C.")
     parser.add_argument("--port", type=int, default=0, help="default: any free port")
-    parser.add_argument("--text", default=JOKE, help="the answer; default: a joke")
+    parser.add_argument("--text", help="the answer; default: one that goes with the question, mostly a joke")
     parser.add_argument("--think", help="reasoning to speak first, between <think> tags")
     parser.add_argument("--pace", type=float, default=0.05, metavar="SECONDS", help="between two pieces (default 0.05)")
     parser.add_argument("--delay-first", type=float, default=0.0, metavar="SECONDS", help="before the first piece")

@@ -15,7 +15,7 @@ from urllib.request import urlopen
 import pytest
 import socketio
 
-from perplexity_labs import AnswerReader, Finish, LabsClient, ResponseError, TextReset, encode_request, loopback
+from perplexity_labs import AnswerReader, Finish, LabsClient, ResponseError, TextReset, encode_request, loopback, smalltalk
 from perplexity_labs.loopback import JOKE, REWRITTEN, SOURCES, LoopbackUnavailable, Script, complaint, split
 from tests.labs.servers import heeding_ctrl_c
 
@@ -64,6 +64,31 @@ def test_an_answer_can_fail(after: int, partial: str) -> None:
 def test_fields_can_be_missing_and_names_different() -> None:
     [(name, (reply,)), *_] = Script(pieces=("a",), reply_name="x", missing_fields=("final", "status")).answer("m")
     assert (name, reply) == ("x", {"output": "a", "citations": ()})
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Tell me a joke", smalltalk.JOKE),
+        ("", smalltalk.JOKE),
+        ("what is the capital of France", smalltalk.PARIS),
+        ("What's France's capital?", smalltalk.PARIS),
+        ("Какая столица Франции?", smalltalk.PARIS_IN_RUSSIAN),
+        ("Привет! Как дела?", smalltalk.GREETING_IN_RUSSIAN),
+        ("Добрый вечер", smalltalk.GREETING_IN_RUSSIAN),
+        ("Расскажи анекдот", smalltalk.JOKE_IN_RUSSIAN),
+    ],
+)
+def test_without_a_text_the_answer_goes_with_the_question(question: str, answer: smalltalk.Answer) -> None:
+    before = [{"role": "user", "content": "capital of france?"}, {"role": "assistant", "content": "Paris."}]
+    *_, (_, (last,)) = Script().answer("sonar", [*before, {"role": "user", "content": question}])
+    assert (last["output"], last["citations"]) == answer
+
+
+def test_a_text_and_its_sources_are_said_whatever_the_question() -> None:
+    question = [{"role": "user", "content": "what is the capital of France"}]
+    *_, (_, (last,)) = Script(pieces=("Rome",), citations=("https://a",)).answer("sonar", question)
+    assert (last["output"], last["citations"]) == ("Rome", ("https://a",))
 
 
 def test_replies_can_be_anything() -> None:
