@@ -1,40 +1,47 @@
 """Chat answers streamed over Socket.IO: the conversation of the Labs playground, as typed values.
 
 The service that this dialect was made for is gone (see docs/labs.md); what remains is a small adapter for whatever speaks it, such as the server in
-`perplexity_labs.loopback`. Read `messages` first: it is the conversation, without any I/O.
+`perplexity_labs.loopback`. Read `messages` first: it is the conversation, without any I/O. Parts, errors and whole answers are those of
+`chat_answers`, which another adapter shares, and can be had from here.
 """
 
 from __future__ import annotations
 
-from perplexity_labs.client import DEFAULT_URL, LabsClient
-from perplexity_labs.exceptions import (
+from chat_answers.blocking import BlockingIterator
+from chat_answers.completion import Choice, Collector, Completion
+from chat_answers.exceptions import (
+    ChatError,
+    ConfigurationError,
+    ConnectFailed,
     ConnectionLost,
-    LabsError,
     MessageError,
     Phase,
     ResponseError,
     ResponseTimeout,
+    ServiceError,
     UnexpectedResponse,
 )
-from perplexity_labs.messages import (
-    DEFAULT_MODEL,
-    MODELS,
-    AnswerReader,
-    Citations,
-    Finish,
-    Part,
-    TextDelta,
-    TextReset,
-    encode_request,
-)
+from chat_answers.parts import Citations, Finish, Part, ReasoningDelta, TextDelta, TextReset
+from perplexity_labs.client import DEFAULT_URL, LabsClient, Reply
+from perplexity_labs.messages import DEFAULT_MODEL, MODELS, AnswerReader, encode_request
 from perplexity_labs.timeouts import Timeout
+
+LabsError = ChatError
+"""The name that `ChatError` had here at first; the same class."""
 
 __all__ = [
     "DEFAULT_MODEL",
     "DEFAULT_URL",
     "MODELS",
     "AnswerReader",
+    "BlockingIterator",
+    "ChatError",
+    "Choice",
     "Citations",
+    "Collector",
+    "Completion",
+    "ConfigurationError",
+    "ConnectFailed",
     "ConnectionLost",
     "Finish",
     "LabsClient",
@@ -42,8 +49,11 @@ __all__ = [
     "MessageError",
     "Part",
     "Phase",
+    "ReasoningDelta",
+    "Reply",
     "ResponseError",
     "ResponseTimeout",
+    "ServiceError",
     "TextDelta",
     "TextReset",
     "Timeout",

@@ -1,4 +1,4 @@
-"""One question, one connection: the client, which only fetches what `messages` reads and `timeouts` bounds.
+"""One question, one connection: the client, which only fetches what `messages` reads, `timeouts` bounds and `failures` words.
 
 Every question gets a Socket.IO connection of its own, opened when the answer is first iterated over and left when it ends, for whatever reason. The
 dialect forces that: a reply does not name its question, so the only thing that can tie the two together is the connection on which they travel. On a
@@ -12,37 +12,52 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
+from contextlib import aclosing
 from types import TracebackType
-from typing import Self, TypeVar, Unpack
+from typing import NamedTuple, Self, TypeVar, Unpack
 
-from engineio_lite import EngineIOError, LocalProtocolError
+from chat_answers.blocking import BlockingIterator, refuse_running_loop, run
+from chat_answers.completion import Collector, Completion
+from chat_answers.exceptions import ConfigurationError, ConnectionLost, Phase, ResponseTimeout
+from chat_answers.parts import JSON, Part
+from chat_answers.timeouts import Patience
+from engineio_lite import EngineIOError
 from engineio_lite.aio import ConnectOptions, SocketIOClient, connect_socketio
-from perplexity_labs.exceptions import ConnectionLost, LabsError, ResponseTimeout
-from perplexity_labs.messages import DEFAULT_EVENT, DEFAULT_MODEL, DEFAULT_SOURCE, DEFAULT_VERSION, JSON, AnswerReader, Part, encode_request
-from perplexity_labs.timeouts import Patience, Timeout
+from perplexity_labs.failures import URL_VARIABLE, lost, not_connected, not_sent, retired
+from perplexity_labs.messages import DEFAULT_EVENT, DEFAULT_MODEL, DEFAULT_SOURCE, DEFAULT_VERSION, AnswerReader, encode_request
+from perplexity_labs.timeouts import Timeout
 
 DEFAULT_URL = "https://www.perplexity.ai"
-"""Where the service was until it was retired in 2025. Nothing there answers any more: give a URL, or set `URL_VARIABLE`."""
-
-URL_VARIABLE = "PERPLEXITY_LABS_URL"
-"""The environment variable that replaces `DEFAULT_URL`."""
+"""Where the service was until it was retired in 2025. Nothing there answers any more, so it is asked only by who gives this URL expressly."""
 
 DEFAULT_JWT = "anonymous-ask-user"
 """What the playground's page sent as its token: everybody's, and no secret."""
 
+Messages = str | Sequence[Mapping[str, object]]
+"""A question: a text, or a conversation; see `encode_request`."""
+
 Result = TypeVar("Result")
+
+
+class Reply(NamedTuple):
+    """One event as it came: its name, which may be a number, and its arguments."""
+
+    name: str | float
+    args: Sequence[JSON]
 
 
 class LabsClient:
     """Asks questions of a server that speaks the dialect of the Labs playground.
 
-    `url` is the server's origin; None takes it from the environment (`URL_VARIABLE`) or else is the retired service. `jwt`, `version` and `source`
-    are what the service wanted to hear. `timeout` bounds each answer; a number bounds the whole of it, in seconds. Everything else goes to
-    `engineio_lite.aio.connect_socketio` as it is: `proxy`, `transports`, `headers`, `cookies`, `ssl`, `session`, `trust_env`, `recorder` and
+    `url` is the server's origin; None takes it from the environment (`PERPLEXITY_LABS_URL`). Without either, every question fails with the cause
+    ``service-retired`` before anything is sent. `jwt`, `version` and `source` are what the service wanted to hear. `timeout` bounds each answer; a
+    number bounds the whole of it, in seconds. `split_reasoning` tells what stands between ``<think>`` tags apart from the answer. Everything else
+    goes to `engineio_lite.aio.connect_socketio` as it is: `proxy`, `transports`, `headers`, `cookies`, `ssl`, `session`, `trust_env`, `recorder` and
     whatever else `ConnectOptions` has; an unknown keyword is a TypeError. No header is sent that pretends to be a browser or its page: give
     `headers` if a server insists on an Origin.
 
     Making one, or entering it, opens nothing. Leaving the ``async with`` block (or `aclose`) ends the answers that are still being read, and closes.
+    Who only uses the methods for code without an event loop (`complete_sync`, `stream_sync`) has nothing to close.
     """
 
     def __init__(
@@ -53,43 +68,92 @@ class LabsClient:
         version: str = DEFAULT_VERSION,
         source: str = DEFAULT_SOURCE,
         timeout: Timeout | float = Timeout(),  # noqa: B008  # frozen
+        split_reasoning: bool = False,
         **options: Unpack[ConnectOptions],
     ) -> None:
         unknown = options.keys() - ConnectOptions.__annotations__.keys()
         if unknown:
             raise TypeError(f"LabsClient() got an unexpected keyword argument {min(unknown)!r}")
-        self.url = url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
+        given = url or os.environ.get(URL_VARIABLE)
+        self.url = given or DEFAULT_URL
+        self._retired = given is None
         self._auth = {"jwt": jwt}
         self._version = version
         self._source = source
-        self._timeout = timeout if isinstance(timeout, Timeout) else Timeout(first_token=None, idle=None, total=timeout)
+        self._timeout = Timeout.of(timeout)
+        self._split_reasoning = split_reasoning
         self._options = options
         self._exchanges: set[_Exchange] = set()
         self._closed = False
 
-    def stream(self, messages: str | Sequence[Mapping[str, object]], *, model: str = DEFAULT_MODEL) -> AsyncGenerator[Part, None]:
+    def stream(self, messages: Messages, *, model: str = DEFAULT_MODEL, split_reasoning: bool | None = None) -> AsyncGenerator[Part, None]:
         """Ask, and iterate over the parts of the answer as they come; the last one is `Finish`.
 
-        `messages` and `model` are as in `encode_request`, which raises `MessageError` at once. While iterating: an `EngineIOError` if no connection
-        can be made or the question is too large for the server; then `ResponseError` if the answer fails, with `ResponseTimeout`, `ConnectionLost`
-        and `UnexpectedResponse` under it and the text so far in `partial`.
+        `messages` and `model` are as in `encode_request`, which raises `MessageError` at once; `split_reasoning` is the client's if it is None.
+        While iterating: `ConfigurationError` for a URL or an option that makes no sense, `MessageError` if the question is too large for the server,
+        and for all that goes wrong from then on `ResponseError`, of one of the classes under it, with the text so far in `partial`.
 
         Several may be iterated over at once. Cancelling is safe at any moment and leaves the connection, as ending the loop early does: at the latest
         when the client is closed, and at once with ``async with contextlib.aclosing(labs.stream(…)) as parts``.
         """
-        request = encode_request(messages, model=model, version=self._version, source=self._source)
-        return self._answer(request)
+        return self._parts(self._encode(messages, model), split_reasoning)
 
-    async def _answer(self, request: dict[str, JSON]) -> AsyncGenerator[Part, None]:
+    async def complete(self, messages: Messages, *, model: str = DEFAULT_MODEL, split_reasoning: bool | None = None) -> Completion:
+        """Ask, and return the whole answer; arguments and errors are those of `stream`. Cancelling is safe and leaves the connection."""
+        collector = Collector()
+        async with aclosing(self.stream(messages, model=model, split_reasoning=split_reasoning)) as parts:
+            async for part in parts:
+                collector.add(part)
+        return collector.completion()
+
+    def complete_sync(self, messages: Messages, *, model: str = DEFAULT_MODEL, split_reasoning: bool | None = None) -> Completion:
+        """Do what `complete` does, from code without an event loop; raises `ConfigurationError` where one runs."""
+        refuse_running_loop("complete_sync", "`await complete(…)`")
+        return run(lambda: self.complete(messages, model=model, split_reasoning=split_reasoning))
+
+    def stream_sync(self, messages: Messages, *, model: str = DEFAULT_MODEL, split_reasoning: bool | None = None) -> BlockingIterator[Part]:
+        """Do what `stream` does, from code without an event loop: iterate over it in a plain ``for``, or in a ``with`` block that closes it.
+
+        Raises `ConfigurationError` where an event loop runs. The server's pings are answered while the caller is busy with a part. A `session` or
+        a `recorder` given to this client is used from another thread.
+        """
+        refuse_running_loop("stream_sync", "`async for part in stream(…)`")
+        request = self._encode(messages, model)
+        return BlockingIterator(lambda: self._parts(request, split_reasoning))
+
+    async def replies(self, messages: Messages, *, model: str = DEFAULT_MODEL) -> AsyncGenerator[Reply, None]:
+        """Ask, and iterate over the events as they come, until the answer is complete: for a look at a dialect that is not known.
+
+        Errors are those of `stream`; one that a reply brings is raised after that reply.
+        """
+        reader = AnswerReader()
+        async with aclosing(self._events(self._encode(messages, model), reader)) as events:
+            async for event in events:
+                yield event
+                reader.receive(event.name, event.args)
+
+    def _encode(self, messages: Messages, model: str) -> dict[str, JSON]:
+        return encode_request(messages, model=model, version=self._version, source=self._source)
+
+    async def _parts(self, request: dict[str, JSON], split_reasoning: bool | None) -> AsyncGenerator[Part, None]:
+        reader = AnswerReader(split_reasoning=self._split_reasoning if split_reasoning is None else split_reasoning)
+        async with aclosing(self._events(request, reader)) as events:
+            async for event in events:
+                for part in reader.receive(event.name, event.args):
+                    yield part
+
+    async def _events(self, request: dict[str, JSON], reader: AnswerReader) -> AsyncGenerator[Reply, None]:
+        """Ask, and iterate over what comes until `reader`, to which the caller gives each event, has seen the end."""
         if self._closed:
-            raise LabsError("the client is closed", cause="client-closed", fix="ask inside the client's block")
-        exchange = _Exchange(self._timeout)
+            raise ConfigurationError("the client is closed", cause="client-closed", fix="ask inside the client's block")
+        if self._retired:
+            raise retired()
+        exchange = _Exchange(self._timeout, reader)
         self._exchanges.add(exchange)
         try:
             await exchange.ask(connect_socketio(self.url, auth=self._auth, **self._options), request)
-            while not exchange.reader.finished:
-                for part in await exchange.next_parts():
-                    yield part
+            while not reader.finished:
+                yield await exchange.next_event()
         finally:
             await exchange.leave()
             self._exchanges.discard(exchange)
@@ -97,7 +161,9 @@ class LabsClient:
     async def aclose(self) -> None:
         """End every answer that is still being read, and close; bounded by ``timeouts.close`` of the engine. Calling it twice is harmless."""
         self._closed = True
-        await asyncio.gather(*(exchange.abandon() for exchange in self._exchanges))
+        # An answer of `stream_sync` lives in another loop, and whoever reads it there closes it.
+        mine = [exchange for exchange in self._exchanges if exchange.loop is asyncio.get_running_loop()]
+        await asyncio.gather(*(exchange.abandon() for exchange in mine))
 
     async def __aenter__(self) -> Self:
         return self
@@ -112,39 +178,39 @@ class LabsClient:
 class _Exchange:
     """One question and its answer, on a connection of its own."""
 
-    def __init__(self, timeout: Timeout) -> None:
-        self.reader = AnswerReader()
-        self._loop = asyncio.get_running_loop()
-        self._patience = Patience(timeout, self._loop.time())
+    def __init__(self, timeout: Timeout, reader: AnswerReader) -> None:
+        self.loop = asyncio.get_running_loop()
+        self._timeout = timeout
+        self._reader = reader
+        self._replies = 0
+        self._patience = Patience(timeout.total, self.loop.time())
         self._sio: SocketIOClient | None = None
         self._timer: asyncio.Timeout | None = None
         self._abandoned = False
         self._left = asyncio.Event()
-        self._replied = False
 
     async def ask(self, opening: Awaitable[SocketIOClient], request: dict[str, JSON]) -> None:
-        self._sio = await self._bounded(opening)
+        try:
+            self._sio = await self._bounded(opening)
+        except EngineIOError as error:
+            raise not_connected(error) from error
         try:
             await self._bounded(self._sio.emit(DEFAULT_EVENT, request))
-        except LocalProtocolError:
-            raise
         except EngineIOError as error:
-            raise self._lost(error) from error
-        self._patience.asked(self._loop.time())
+            raise not_sent(error, drift=self._reader.drift()) from error
+        self._patience.await_next(Phase.FIRST_TOKEN, self._timeout.first_token, self.loop.time())
 
-    async def next_parts(self) -> list[Part]:
-        """Read one event; the parts that came before have been handed over by now, so the silence begins here."""
+    async def next_event(self) -> Reply:
+        """Wait for one event; the parts of the one before have been handed over by now, so the silence begins here."""
         assert self._sio is not None
-        if self._replied:
-            self._patience.heard(self._loop.time(), text_seen=self.reader.text_seen)
+        if self._reader.replies > self._replies and self._reader.text_seen:
+            self._patience.await_next(Phase.IDLE, self._timeout.idle, self.loop.time())
+        self._replies = self._reader.replies
         try:
             event = await self._bounded(self._sio.receive())
         except EngineIOError as error:
-            raise self._lost(error) from error
-        replies = self.reader.replies
-        parts = self.reader.receive(event.name, event.args)
-        self._replied = self.reader.replies > replies
-        return parts
+            raise lost(error, partial=self._reader.text, drift=self._reader.drift()) from error
+        return Reply(event.name, event.args)
 
     async def leave(self) -> None:
         try:
@@ -159,7 +225,7 @@ class _Exchange:
         if self._timer is None:
             await self.leave()
         elif not self._timer.expired():
-            self._timer.reschedule(self._loop.time())
+            self._timer.reschedule(self.loop.time())
             await self._left.wait()
 
     async def _bounded(self, wish: Awaitable[Result]) -> Result:
@@ -169,10 +235,7 @@ class _Exchange:
                 return await wish
         except TimeoutError:
             if self._abandoned:
-                raise ConnectionLost("the client was closed", cause="client-closed", partial=self.reader.text) from None
-            raise ResponseTimeout(wait.phase, wait.seconds, partial=self.reader.text, hint=self.reader.describe_unrelated()) from None
+                raise ConnectionLost("the client was closed", cause="client-closed", partial=self._reader.text) from None
+            raise ResponseTimeout(wait.phase, wait.seconds, partial=self._reader.text, hint=self._reader.drift()) from None
         finally:
             self._timer = None
-
-    def _lost(self, error: EngineIOError) -> ConnectionLost:
-        return ConnectionLost(error.message, cause=error.cause, fix=error.fix, partial=self.reader.text)

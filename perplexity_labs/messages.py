@@ -14,20 +14,22 @@ and where it does not, the server has rewritten its answer and the honest event 
 or repeat text). Nothing in a reply names its question, so `AnswerReader` belongs to one question and must see one connection's events only. And
 hosts, event names, versions and fields changed many times in the two years in which the service could be watched, so nothing is required of a reply
 but what cannot be done without: a missing field means "no news", event names are not trusted, and only an answer that ends without ever having had an
-output is an error, which then says what was there instead.
+output is an error, which then says what was there instead (`drift`).
+
+The same goes for thoughts, which stand in the output between ``<think>`` tags. Told apart, they are concluded from the whole output too, each time
+anew, so that a rewritten output needs no case of its own: text that does not go on is reset. Only a thought has no such event. What was told of it
+stays told, and a thought that was replaced by another one is told after it, behind a blank line.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
 
-import msgspec
-
-from perplexity_labs.exceptions import MessageError, ResponseError, UnexpectedResponse
-
-JSON: TypeAlias = Any
-"""A JSON value: None, bool, int, float, str, list or dict of the same."""
+from chat_answers.exceptions import MessageError, ResponseError, ServiceError, UnexpectedResponse
+from chat_answers.parts import JSON, Citations, Finish, Part, ReasoningDelta, TextDelta, TextReset
+from chat_answers.reasoning import ThinkSplitter
+from chat_answers.surrogates import Mender
+from perplexity_labs.drift import DriftLog, is_kind, kind, quote, quote_keys
 
 MODELS = ("r1-1776", "sonar-pro", "sonar", "sonar-reasoning", "sonar-reasoning-pro")
 """The models that the playground offered last. Any other name is passed on as it is: the list is the server's to know."""
@@ -45,39 +47,8 @@ ANSWER_FIELDS = ("output", "final", "citations")
 REPLY_SUFFIX = "_query_progress"
 """How the names of replies ended, of late: ``r1-1776_query_progress``. Such an event is a reply even if its fields are all unknown."""
 
-MAX_QUOTED_KEYS = 20
-"""How many keys of an unexpected payload an error names: enough for any real reply, and a bound on what a server can make us say."""
-
-MAX_NOTED_EVENTS = 5
-"""How many different unrelated events are remembered for the message of a timeout."""
-
-
-class TextDelta(msgspec.Struct, frozen=True, tag="text_delta"):
-    """The answer goes on: append `text`, which is never empty."""
-
-    text: str
-
-
-class TextReset(msgspec.Struct, frozen=True, tag="text_reset"):
-    """The server rewrote its answer: forget the text so far, `text` is the whole of it (and may be empty)."""
-
-    text: str
-
-
-class Citations(msgspec.Struct, frozen=True, tag="citations"):
-    """The sources of the answer changed: `items` is the whole list, usually of URLs, in the order in which the text numbers them from 1."""
-
-    items: tuple[JSON, ...]
-
-
-class Finish(msgspec.Struct, frozen=True, tag="finish"):
-    """The answer is complete: always the last part, and there is exactly one in an answer that did not fail."""
-
-    reason: str = "stop"
-
-
-Part: TypeAlias = TextDelta | TextReset | Citations | Finish
-"""What an answer consists of. Later versions may add kinds, so leave a ``case _`` in a ``match``."""
+BETWEEN_THOUGHTS = "\n\n"
+"""What is told between a thought and the other one that a server put in its place."""
 
 
 # --------------------------------------------------------------------------------------------------------------------------------- the question
@@ -105,7 +76,7 @@ def _read_messages(messages: object) -> Iterator[tuple[str, str]]:
         yield "user", messages
         return
     if isinstance(messages, bytes | bytearray | memoryview) or not isinstance(messages, Sequence):
-        raise MessageError(f"expected a str or a list of messages, got {_kind(messages)}")
+        raise MessageError(f"expected a str or a list of messages, got {kind(messages)}")
     if not messages:
         raise MessageError("the list of messages is empty: there is nothing to ask")
     for index, message in enumerate(messages):
@@ -114,12 +85,12 @@ def _read_messages(messages: object) -> Iterator[tuple[str, str]]:
 
 def _read_message(message: object, index: int) -> tuple[str, str]:
     if not isinstance(message, Mapping):
-        raise MessageError(f"expected a mapping with role and content, got {_kind(message)}", index=index)
+        raise MessageError(f"expected a mapping with role and content, got {kind(message)}", index=index)
     if set(message) != {"role", "content"}:
-        raise MessageError(f"expected the keys role and content and no other, got {_quote_keys(message)}", index=index)
+        raise MessageError(f"expected the keys role and content and no other, got {quote_keys(message)}", index=index)
     role = message["role"]
     if not isinstance(role, str) or role not in ROLES:
-        raise MessageError(f"expected one of the roles {', '.join(ROLES)}, got {_quote(role)}", index=index)
+        raise MessageError(f"expected one of the roles {', '.join(ROLES)}, got {quote(role)}", index=index)
     return role, _flatten(message["content"], index)
 
 
@@ -127,17 +98,17 @@ def _flatten(content: object, index: int) -> str:
     if isinstance(content, str):
         return content
     if isinstance(content, bytes | bytearray | memoryview) or not isinstance(content, Sequence):
-        raise MessageError(f"expected content to be text or a list of text parts, got {_kind(content)}", index=index)
+        raise MessageError(f"expected content to be text or a list of text parts, got {kind(content)}", index=index)
     return "".join(_read_text_part(part, index) for part in content)
 
 
 def _read_text_part(part: object, index: int) -> str:
     if not isinstance(part, Mapping) or part.get("type") != "text":
-        found = _quote(part.get("type")) if isinstance(part, Mapping) else _kind(part)
+        found = quote(part.get("type")) if isinstance(part, Mapping) else kind(part)
         raise MessageError(f"only text can be sent: expected a part of type 'text', got {found}", index=index)
     text = part.get("text")
     if set(part) != {"type", "text"} or not isinstance(text, str):
-        raise MessageError(f"expected a text part with the keys type and text (a str) and no other, got {_quote_keys(part)}", index=index)
+        raise MessageError(f"expected a text part with the keys type and text (a str) and no other, got {quote_keys(part)}", index=index)
     return text
 
 
@@ -157,61 +128,90 @@ def _merge_neighbours(messages: Iterator[tuple[str, str]]) -> list[dict[str, str
 class AnswerReader:
     """Turns the events that come after one question into the parts of its answer.
 
-    Feed it every event of the connection in order. `text` is the whole answer so far, `finished` becomes true with the part `Finish` or with an
-    error, and `replies` counts the events that were replies, so that a caller can tell a server at work from one that talks of other things.
+    Feed it every event of the connection in order. With `split_reasoning` what stands between ``<think>`` tags before the answer is told as
+    `ReasoningDelta`, and the tags are not told at all. `text` is the whole answer so far and `reasoning` all thoughts so far, as the parts told them;
+    `finished` becomes true with the part `Finish` or with an error, and `replies` counts the events that were replies, so that a caller can tell a
+    server at work from one that talks of other things.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, split_reasoning: bool = False) -> None:
         self.text = ""
+        self.reasoning = ""
         self.citations: tuple[JSON, ...] = ()
         self.finished = False
         self.replies = 0
         # Not the same as a non-empty text: an empty output is news too ("I have begun"), and text that was taken back was there.
         self.output_seen = False
         self.text_seen = False
-        self._unrelated: dict[str, None] = {}
+        self._split = split_reasoning
+        self._output = ""
+        self._thought = ""
+        self._drift = DriftLog()
 
     def receive(self, name: str | float, args: Sequence[JSON]) -> list[Part]:
         """Read one event and return the parts it brings, often none.
 
-        Raises `ResponseError` if the server says that the answer failed, and `UnexpectedResponse` if the reply cannot be understood. Events that are
+        Raises `ServiceError` if the server says that the answer failed, and `UnexpectedResponse` if the reply cannot be understood. Events that are
         no reply (no payload, a payload that is no object, another subject) bring nothing, as does everything after the end.
         """
         if self.finished:
             return []
         data = args[0] if args else None
         if not isinstance(data, dict) or not _is_reply(name, data):
-            self._note_unrelated(name, args)
+            self._drift.note_unrelated(name, args)
             return []
         self.replies += 1
+        self._drift.note_reply(name, data)
         try:
-            parts = [*self._read_output(data), *self._read_citations(data)]
-            self._raise_if_failed(data)
-            if _is_final(data):
-                parts.append(self._finish(data))
+            return self._read(data)
         except ResponseError:
             self.finished = True
             raise
+
+    def drift(self) -> str:
+        """Say in one line what of all that came was not as expected, for the message of an error; empty if everything was."""
+        return self._drift.describe()
+
+    def _read(self, data: dict[str, JSON]) -> list[Part]:
+        complete = _is_final(data)
+        self._note_output(data)
+        parts: list[Part] = [*self._tell(complete=complete), *self._read_citations(data)]
+        self._raise_if_failed(data)
+        if complete:
+            parts.append(self._finish(data))
         return parts
 
-    def describe_unrelated(self) -> str:
-        """Say which events came if none of them was a reply, for the message of a timeout; else empty."""
-        if self.replies or not self._unrelated:
-            return ""
-        return f"what came is no reply: {', '.join(self._unrelated)}"
-
-    def _read_output(self, data: dict[str, JSON]) -> Iterator[Part]:
+    def _note_output(self, data: dict[str, JSON]) -> None:
         output = data.get("output")
         if output is None:
             return
-        if not isinstance(output, str):
-            raise UnexpectedResponse(f"expected `output` to be text, got {_kind(output)}", partial=self.text, raw=data)
-        before, self.text, self.output_seen = self.text, output, True
+        if not is_kind("output", output):
+            raise UnexpectedResponse(self.drift(), partial=self.text, raw=data)
+        self._output, self.output_seen = output, True
         self.text_seen = self.text_seen or output != ""
-        if not output.startswith(before):
-            yield TextReset(output)
-        elif output != before:
-            yield TextDelta(output[len(before) :])
+
+    def _tell(self, *, complete: bool) -> Iterator[Part]:
+        """Tell how the whole output differs from what was told; what may still become a tag or a character waits until it is `complete`."""
+        mender = Mender()
+        output = mender.feed(self._output) + (mender.end() if complete else "")
+        thought, text = _split_thought(output, complete=complete) if self._split else ("", output)
+        yield from self._tell_thought(thought)
+        yield from self._tell_text(text)
+
+    def _tell_thought(self, thought: str) -> Iterator[Part]:
+        if self._thought.startswith(thought):
+            return  # no news, or less than was told, which cannot be taken back
+        news = thought[len(self._thought) :] if thought.startswith(self._thought) else BETWEEN_THOUGHTS + thought
+        self._thought = thought
+        self.reasoning += news
+        yield ReasoningDelta(news)
+
+    def _tell_text(self, text: str) -> Iterator[Part]:
+        before, self.text = self.text, text
+        if not text.startswith(before):
+            yield TextReset(text)
+        elif text != before:
+            yield TextDelta(text[len(before) :])
 
     def _read_citations(self, data: dict[str, JSON]) -> Iterator[Part]:
         citations = data.get("citations")
@@ -224,17 +224,21 @@ class AnswerReader:
             return
         reasons = (data.get(field) for field in ("text", "error", "message"))
         reason = next((reason.strip() for reason in reasons if isinstance(reason, str) and reason.strip()), None)
-        raise ResponseError(reason or "the server says that the answer failed, and gives no reason", partial=self.text, raw=data)
+        raise ServiceError(reason or "the server says that the answer failed, and gives no reason", partial=self.text, raw=data)
 
     def _finish(self, data: dict[str, JSON]) -> Finish:
         if not self.output_seen:
-            raise UnexpectedResponse(f"the answer ended without any text: expected `output`, saw {_quote_keys(data)}", raw=data)
+            raise UnexpectedResponse(f"the answer ended without any text: {self.drift()}", raw=data)
         self.finished = True
         return Finish()
 
-    def _note_unrelated(self, name: str | float, args: Sequence[JSON]) -> None:
-        if len(self._unrelated) < MAX_NOTED_EVENTS:
-            self._unrelated[f"{_quote(name)} with {_describe_payload(args)}"] = None
+
+def _split_thought(output: str, *, complete: bool) -> tuple[str, str]:
+    """Return what is thought and what is said in an output, without what the splitter would still hold back."""
+    splitter = ThinkSplitter()
+    parts = [*splitter.split(output), *(splitter.end() if complete else ())]
+    thought = "".join(part.text for part in parts if isinstance(part, ReasoningDelta))
+    return thought, "".join(part.text for part in parts if isinstance(part, TextDelta))
 
 
 def _is_reply(name: str | float, data: dict[str, JSON]) -> bool:
@@ -243,30 +247,6 @@ def _is_reply(name: str | float, data: dict[str, JSON]) -> bool:
 
 
 def _is_final(data: dict[str, JSON]) -> bool:
+    # A `final` of another type says nothing: the text "false" would be true, and a cut answer would look complete.
     final = data.get("final")
-    return bool(final) if final is not None else data.get("status") == "completed"
-
-
-# ------------------------------------------------------------------------------------------------------------------------ words for error messages
-
-
-def _quote(value: object) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 80 else f"{shown[:80]}…"
-
-
-def _quote_keys(mapping: Mapping[str, object]) -> str:
-    if not mapping:
-        return "no keys"
-    shown = [_quote(key) for key in list(mapping)[:MAX_QUOTED_KEYS]]
-    return f"keys {', '.join(shown)}" + (", …" if len(mapping) > MAX_QUOTED_KEYS else "")
-
-
-def _describe_payload(args: Sequence[JSON]) -> str:
-    if not args:
-        return "no payload"
-    return _quote_keys(args[0]) if isinstance(args[0], dict) else _kind(args[0])
-
-
-def _kind(value: object) -> str:
-    return "null" if value is None else type(value).__name__
+    return bool(final) if is_kind("final", final) else data.get("status") == "completed"

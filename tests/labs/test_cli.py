@@ -107,10 +107,10 @@ def test_json_is_one_object_a_part() -> None:
     with loopback.serve(text="да ok", rewrite_at=1, citations=["https://a"], pace=0) as server:
         done = run("ask", "--json", "--url", server.url, "hi")
     assert objects(done) == [
-        {"type": "text_delta", "text": "да"},
-        {"type": "text_reset", "text": f"{REWRITTEN} ok"},
+        {"type": "text_delta", "text": "да", "index": 0},
+        {"type": "text_reset", "text": f"{REWRITTEN} ok", "index": 0},
         {"type": "citations", "items": ["https://a"]},
-        {"type": "finish", "reason": "stop"},
+        {"type": "finish", "reason": "stop", "index": 0},
     ]
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -127,20 +127,68 @@ def test_a_rewritten_answer_is_printed_anew_with_a_note() -> None:
     with loopback.serve(text="one two three", rewrite_at=1, citations=(), pace=0) as server:
         done = run("ask", "--url", server.url, "hi")
     assert done.stdout == f"one\n{REWRITTEN} two three\n"
-    assert done.stderr == "(the server rewrote its answer; from the beginning:)\n"
+    assert done.stderr == "(the service rewrote its answer; from the beginning:)\n"
 
 
 def test_sources_that_are_no_text_are_named_too() -> None:
     with loopback.serve(text="hi", citations=[{"url": "https://a", "title": "A"}, {"title": "B"}, 3, "two\nlines"], pace=0) as server:
         done = run("ask", "--url", server.url, "hi")
-    assert done.stdout == 'hi\n\n[1] https://a\n[2] {"title": "B"}\n[3] 3\n[4] two lines\n'
+    assert done.stdout == 'hi\n\n[1] https://a\n[2] {"title":"B"}\n[3] 3\n[4] two lines\n'
 
 
 def test_half_a_surrogate_pair_and_an_ascii_terminal_lose_no_answer() -> None:
     with loopback.serve(pieces=["\ud83d", " да"], citations=(), pace=0) as server:
         done = run("ask", "--url", server.url, "hi", environment={"PYTHONIOENCODING": "ascii"})
-        assert (done.returncode, done.stdout) == (0, "\\ud83d \\u0434\\u0430\n")
-        assert objects(run("ask", "--json", "--url", server.url, "hi"))[0] == {"type": "text_delta", "text": "\ud83d"}
+        assert (done.returncode, done.stdout) == (0, "\\ufffd \\u0434\\u0430\n")
+        assert objects(run("ask", "--json", "--url", server.url, "hi"))[0] == {"type": "text_delta", "text": "\ufffd да", "index": 0}
+
+
+def test_base_url_is_another_name_of_url() -> None:
+    with loopback.serve(text="yes", pace=0, citations=()) as server:
+        done = run("ask", "--base-url", server.url, "hi")
+    assert (done.returncode, done.stdout) == (0, "yes\n")
+
+
+def test_it_can_wait_for_the_whole_answer() -> None:
+    with loopback.serve(text="one two three", rewrite_at=1, citations=["https://a"], pace=0) as server:
+        done = run("ask", "--no-stream", "--url", server.url, "hi")
+        assert (done.returncode, done.stdout, done.stderr) == (0, f"{REWRITTEN} two three\n\n[1] https://a\n", "")
+        [whole] = objects(run("ask", "--no-stream", "--json", "--url", server.url, "hi"))
+    assert (whole["type"], whole["choices"][0]["text"], whole["citations"]) == ("completion", f"{REWRITTEN} two three", ["https://a"])
+
+
+def test_events_can_be_seen_as_they_came() -> None:
+    replies: list[loopback.Reply] = [("news", ()), ("x", ({"output": "да"}, b"\x00\xff")), ("x", ({"final": True},))]
+    with loopback.serve(replies=replies, pace=0) as server:
+        done = run("ask", "--raw", "--url", server.url, "hi")
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [["news"], ["x", {"output": "да"}, "00ff"], ["x", {"final": True}]]
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_events_are_shown_up_to_the_one_that_failed() -> None:
+    with loopback.serve(fail="no", pace=0) as server:
+        done = run("ask", "--raw", "--url", server.url, "hi")
+    assert (done.returncode, done.stderr) == (1, "error: no [answer-failed]\n")
+    assert json.loads(done.stdout)[1]["status"] == "failed"
+
+
+def test_thoughts_are_shown_aside_or_not_at_all() -> None:
+    with loopback.serve(text="yes", think="well, hm", citations=(), pace=0) as server:
+        done = run("ask", "--url", server.url, "hi")
+        assert (done.stdout, done.stderr) == ("<think>\nwell, hm\n</think>\n\nyes\n", "")
+        done = run("ask", "--think", "--url", server.url, "hi")
+        assert (done.stdout, done.stderr) == ("yes\n", "well, hm\n")
+        done = run("ask", "--no-think", "--url", server.url, "hi")
+        assert (done.stdout, done.stderr) == ("yes\n", "")
+        kinds = [part["type"] for part in objects(run("ask", "--json", "--think", "--url", server.url, "hi"))]
+        assert kinds == ["reasoning_delta", "reasoning_delta", "text_delta", "finish"]
+        assert [part["type"] for part in objects(run("ask", "--json", "--no-think", "--url", server.url, "hi"))] == ["text_delta", "finish"]
+
+
+def test_its_help_documents_the_exit_codes() -> None:
+    shown = run("ask", "--help").stdout
+    assert "Exit codes: 0 answered; 1 the answer failed" in shown
+    assert "130 interrupted" in shown
 
 
 # ------------------------------------------------------------------------------------------------------------------------------ failing
@@ -164,7 +212,9 @@ def test_an_unknown_dialect_is_1() -> None:
     with loopback.serve(replies=[("x", ({"answer": "hi", "final": True},))]) as server:
         done = run("ask", "--url", server.url, "hi")
     assert done.returncode == 1
-    assert done.stderr.startswith("error: the answer ended without any text: expected `output`, saw keys 'answer', 'final' [answer-unexpected] — ")
+    assert done.stderr.startswith(
+        "error: the answer ended without any text: expected `output`, saw keys 'answer', 'final' in 'x' [answer-unexpected] — "
+    )
 
 
 @pytest.mark.parametrize(
@@ -177,6 +227,9 @@ def test_an_unknown_dialect_is_1() -> None:
         ["ask", "--no-such-option", "hi"],
         ["ask", "--timeout", "0", "hi"],
         ["ask", "--transport", "pigeon", "hi"],
+        ["ask", "--raw", "--json", "hi"],
+        ["ask", "--raw", "--no-stream", "hi"],
+        ["ask", "--raw", "--no-think", "hi"],
         ["ask", "--url", "gopher://127.0.0.1", "hi"],
         ["tell"],
     ],
@@ -197,7 +250,9 @@ def test_a_pipe_that_is_not_utf8_is_2() -> None:
 def test_the_retired_service_is_called_gone() -> None:
     done = run("ask", "--proxy", DEAD, "hi")  # a proxy that is not there, so that nothing leaves this machine
     assert done.returncode == 3
-    assert "— the Labs service is gone: give --url, or set PERPLEXITY_LABS_URL" in done.stderr
+    assert done.stderr.startswith(
+        "error: the Labs service was retired in 2025, and no other server is known [service-retired] — give the URL of a server, "
+    )
 
 
 def test_streams_that_are_closed_are_no_traceback() -> None:
@@ -215,14 +270,14 @@ def test_streams_that_are_closed_are_no_traceback() -> None:
 def test_a_dead_server_is_3() -> None:
     done = run("ask", "--url", DEAD, "hi")
     assert (done.returncode, done.stdout) == (3, "")
-    assert re.fullmatch(r"error: [^\n]*\[connect-refused, [^\n]*\] — start the server, or correct host and port\n", done.stderr)
+    assert re.fullmatch(r"error: nobody listens at 127.0.0.1:9 \[connect-refused\] — start the server, or correct host and port\n", done.stderr)
 
 
 def test_a_dead_proxy_is_3() -> None:
     with loopback.serve() as server:
         done = run("ask", "--url", server.url, "--proxy", DEAD, "hi")
     assert done.returncode == 3
-    assert "[proxy-failed, " in done.stderr
+    assert "[proxy-failed]" in done.stderr
 
 
 def test_a_refusal_is_3_with_the_servers_words() -> None:
@@ -319,6 +374,11 @@ def test_colour_only_on_a_terminal_and_only_if_it_is_wanted() -> None:
         assert on_a_terminal("ask", "--url", server.url, "hi", environment={"NO_COLOR": "1"}) == (0, "hi\n\n[1] https://a\n")
     with loopback.serve(fail="no") as server:
         assert on_a_terminal("ask", "--url", server.url, "hi") == (1, "\x1b[31m\x1b[1merror:\x1b[0m no [answer-failed]\n")
+
+
+def test_thoughts_are_dim_on_a_terminal() -> None:
+    with loopback.serve(pieces=["yes"], think="hm", citations=(), pace=0) as server:
+        assert on_a_terminal("ask", "--think", "--url", server.url, "hi") == (0, "\x1b[2mhm\x1b[0m\nyes\n")
 
 
 def test_the_server_cannot_command_the_terminal() -> None:

@@ -15,18 +15,21 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from engineio_lite import ConnectFailed, ConnectRefused, EngineIOError, HandshakeError, PayloadTooLarge, Timeouts, TransportClosed
+from engineio_lite import ConnectRefused, EngineIOError, HandshakeError, PayloadTooLarge, Timeouts, TransportClosed
 from perplexity_labs import (
     Citations,
+    ConfigurationError,
+    ConnectFailed,
     ConnectionLost,
     Finish,
     LabsClient,
-    LabsError,
     MessageError,
     Part,
     Phase,
+    Reply,
     ResponseError,
     ResponseTimeout,
+    ServiceError,
     TextDelta,
     TextReset,
     Timeout,
@@ -209,10 +212,11 @@ async def test_what_is_no_handshake_is_a_typed_error(answer: str) -> None:
     async with raw_server() as server, LabsClient(server.url) as labs:
         for _ in range(20):  # an empty answer may be asked again
             server.polls.put_nowait(answer)
-        with pytest.raises(HandshakeError) as caught:
+        with pytest.raises(ConnectFailed) as caught:
             await read(labs.stream("hi"))
-        assert caught.value.cause
-        assert caught.value.stage
+        assert isinstance(caught.value.__cause__, HandshakeError)
+        assert caught.value.cause == caught.value.__cause__.cause
+        assert caught.value.__cause__.stage
 
 
 async def test_a_rewritten_answer_is_reset(transports: Transports) -> None:
@@ -299,7 +303,7 @@ async def test_a_failed_answer_is_an_error_under_any_name(transports: Transports
     async with loopback.serve(fail="Too many requests\n", fail_after=3, reply_name=name, pace=0) as server:
         async with LabsClient(server.url, transports=transports) as labs:
             seen, error = await fail(labs.stream("hi"))
-            assert type(error) is ResponseError
+            assert type(error) is ServiceError
             assert (error.message, error.partial, seen) == ("Too many requests", "A long poll", "A long poll")
             assert error.raw == {"final": True, "status": "failed", "text": "Too many requests\n"}
         assert await gone(server) == ["client disconnect"]
@@ -307,16 +311,17 @@ async def test_a_failed_answer_is_an_error_under_any_name(transports: Transports
 
 async def test_a_refused_connection_is_an_error_with_the_servers_words(transports: Transports) -> None:
     async with loopback.serve(refuse="come back later") as server, LabsClient(server.url, transports=transports) as labs:
-        with pytest.raises(ConnectRefused) as caught:
-            await read(labs.stream("hi"))
-        assert caught.value.refusal == "come back later"
+        _, error = await fail(labs.stream("hi"))
+        assert type(error) is ServiceError
+        assert (error.message, error.cause) == ("come back later", "namespace-refused")
+        assert isinstance(error.__cause__, ConnectRefused)
 
 
 async def test_fields_that_have_all_changed_are_named(transports: Transports) -> None:
     replies = [("sonar_query_progress", ({"answer": "hello", "done": True, "final": True},))]
     async with loopback.serve(replies=replies) as server, LabsClient(server.url, transports=transports) as labs:
         _, error = await fail(labs.stream("hi"))
-        assert error.message == "the answer ended without any text: expected `output`, saw keys 'answer', 'done', 'final'"
+        assert error.message == ("the answer ended without any text: expected `output`, saw keys 'answer', 'done', 'final' in 'sonar_query_progress'")
 
 
 def test_an_unknown_keyword_is_a_type_error() -> None:
@@ -340,7 +345,7 @@ async def test_no_first_token_says_what_came_instead() -> None:
     replies: list[loopback.Reply] = [("sonar_answer", ({"delta": "h", "n": 1},)), ("sonar_answer", ({"delta": "i", "n": 2},))]
     async with loopback.serve(replies=replies, pace=0) as server, LabsClient(server.url, timeout=Timeout(first_token=0.3)) as labs:
         _, error = await fail(labs.stream("hi"))
-        assert error.message == "no text within 0.3 s; what came is no reply: 'sonar_answer' with keys 'delta', 'n'"
+        assert error.message == "no text within 0.3 s; these events are no reply: 'sonar_answer' with keys 'delta', 'n'"
 
 
 async def test_replies_without_text_are_no_first_token() -> None:
@@ -559,7 +564,7 @@ async def test_closing_wakes_an_answer_that_is_connecting() -> None:
 async def test_a_closed_client_answers_no_more() -> None:
     async with LabsClient("http://127.0.0.1:9") as labs:
         pass
-    with pytest.raises(LabsError, match="the client is closed") as caught:
+    with pytest.raises(ConfigurationError, match="the client is closed") as caught:
         await read(labs.stream("hi"))
     assert caught.value.cause == "client-closed"
 
@@ -638,9 +643,78 @@ async def test_the_callers_session_is_used_and_left_alone(transports: Transports
 
 async def test_a_question_that_is_too_large_is_the_callers_error(transports: Transports) -> None:
     async with loopback.serve() as server, LabsClient(server.url, transports=transports) as labs:
-        with pytest.raises(PayloadTooLarge):
+        with pytest.raises(MessageError) as caught:
             await read(labs.stream("x" * 2_000_000))
+        assert caught.value.cause == "payload-too-large"
+        assert isinstance(caught.value.__cause__, PayloadTooLarge)
         assert await gone(server) == ["client disconnect"]
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "cause"),
+    [
+        ("gopher://127.0.0.1", {}, "bad-url"),
+        ("http://", {}, "bad-url"),
+        ("http://127.0.0.1:9", {"transports": ("pigeon",)}, "bad-option"),
+        ("http://127.0.0.1:9", {"proxy": "127.0.0.1"}, "bad-option"),
+    ],
+)
+async def test_options_that_make_no_sense_are_the_callers_error(url: str, options: Any, cause: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        await read(LabsClient(url, **options).stream("hi"))
+    assert caught.value.cause == cause
+    assert isinstance(caught.value, ValueError)
+
+
+async def test_without_a_server_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PERPLEXITY_LABS_URL", raising=False)
+    # A proxy that is not there: whatever left this program would end in another error.
+    async with LabsClient(proxy="http://127.0.0.1:9") as labs:
+        with pytest.raises(ConnectFailed) as caught:
+            await read(labs.stream("hi"))
+        assert caught.value.cause == "service-retired"
+        assert "PERPLEXITY_LABS_URL" in (caught.value.fix or "")
+
+
+async def test_replies_are_told_as_they_came_and_the_failing_one_before_its_error(transports: Transports) -> None:
+    async with loopback.serve(fail="no", fail_after=1, pace=0) as server, LabsClient(server.url, transports=transports) as labs:
+        seen: list[Reply] = []
+
+        async def note() -> None:
+            async for reply in labs.replies("hi", model="sonar"):
+                seen.append(reply)
+
+        with pytest.raises(ServiceError):
+            await note()
+        assert seen == [
+            ("sonar_query_progress", [{"output": "A", "final": False, "citations": [], "status": "pending"}]),
+            ("sonar_query_progress", [{"final": True, "status": "failed", "text": "no"}]),
+        ]
+
+
+async def test_drift_is_in_every_error_that_it_may_have_caused(transports: Transports) -> None:
+    replies: list[loopback.Reply] = [
+        ("x_query_progress", ({"answer": "hi", "done": False},)),
+        ("x_query_progress", ({"answer": "hi!", "done": True},)),
+    ]
+    words = "expected `output` and `final`, saw keys 'answer', 'done' in 'x_query_progress'"
+    async with loopback.serve(replies=replies, pace=0) as server:
+        async with LabsClient(server.url, transports=transports, timeout=Timeout(first_token=0.5)) as labs:
+            _, error = await fail(labs.stream("hi"))
+            assert isinstance(error, ResponseTimeout)
+            assert error.message == f"no text within 0.5 s; {words}"
+    async with loopback.serve(replies=replies, disconnect_after=1, pace=0) as server, LabsClient(server.url, transports=transports) as labs:
+        _, error = await fail(labs.stream("hi"))
+        assert type(error) is ConnectionLost
+        assert error.message.endswith(f"; {words}")
+
+
+async def test_a_renamed_end_is_named_when_the_silence_lasts() -> None:
+    replies: list[loopback.Reply] = [("sonar", ({"output": "all of it", "done": True},))]
+    async with loopback.serve(replies=replies) as server, LabsClient(server.url, timeout=Timeout(idle=0.3)) as labs:
+        seen, error = await fail(labs.stream("hi"))
+        assert (seen, error.partial) == ("all of it", "all of it")
+        assert error.message == "no further reply within 0.3 s; expected `final`, saw keys 'output', 'done' in 'sonar'"
 
 
 async def test_the_address_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -662,7 +736,7 @@ async def test_its_repr_has_no_secrets() -> None:
 
 
 async def test_surrogates_emoji_and_newlines_travel(transports: Transports) -> None:
-    text = "Привет, 😀\u2028 \x1e \x00 \ud83d end"
+    text = "Привет, 😀\u2028 \x1e \x00 end"
     replies: list[loopback.Reply] = [("x", ({"output": text, "final": True},))]
     async with loopback.serve(replies=replies) as server, LabsClient(server.url, transports=transports) as labs:
         assert text_of(await read(labs.stream("Расскажи 😀"))) == text
