@@ -22,8 +22,10 @@ from chat_answers.exceptions import (
     UnexpectedResponse,
 )
 from chat_answers.parts import Citations, Finish, Part, ReasoningDelta, TextDelta, TextReset
+from chat_answers.providers import FinishReason, Sources
 from perplexity_labs.client import DEFAULT_URL, LabsClient, Reply
 from perplexity_labs.messages import DEFAULT_MODEL, MODELS, AnswerReader, encode_request
+from perplexity_labs.provider import PerplexityLabs
 from perplexity_labs.timeouts import Timeout
 
 LabsError = ChatError
@@ -44,16 +46,19 @@ __all__ = [
     "ConnectFailed",
     "ConnectionLost",
     "Finish",
+    "FinishReason",
     "LabsClient",
     "LabsError",
     "MessageError",
     "Part",
+    "PerplexityLabs",
     "Phase",
     "ReasoningDelta",
     "Reply",
     "ResponseError",
     "ResponseTimeout",
     "ServiceError",
+    "Sources",
     "TextDelta",
     "TextReset",
     "Timeout",
