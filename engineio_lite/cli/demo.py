@@ -20,6 +20,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from chat_answers import ChatError
 from engineio_lite.capture import Recorder, Row, timeline
 from engineio_lite.capture.timeline import DOWN, UP
 from engineio_lite.cli._console import FOUND, USAGE, fail, readable_errors
@@ -44,7 +45,8 @@ def command(question: str, show_all: bool, as_json: bool) -> None:
 
     \b
     Exit codes: 0 everything that should cross the wire did; 1 something is
-    missing; 2 the demo extra is not installed; 130 interrupted.
+    missing, or there was no answer; 2 the demo extra is not installed;
+    130 interrupted.
     """
     try:
         import socketio  # noqa: F401  # the server needs it; better to know before anything is printed
@@ -66,7 +68,10 @@ def command(question: str, show_all: bool, as_json: bool) -> None:
 def demonstrate(console: Console, question: str) -> list[Row]:
     """Ask the loopback server, print the answer as it comes, and return what crossed the wire."""
     recorder = Recorder()
-    asyncio.run(_converse(question, recorder, console))
+    try:
+        asyncio.run(_converse(question, recorder, console))
+    except ChatError as error:
+        fail(f"{error.message} [{error.cause}]", FOUND, error.fix)
     # The only secret here is a constant of the dialect, known to everyone. The table cuts what is too long for it.
     return timeline(recorder.records, secrets=True, width=1000)
 

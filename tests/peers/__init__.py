@@ -62,6 +62,8 @@ connectionStateRecovery  Node only; ``{}`` is enough. Every event of the server 
                          that for a parse error, too)
 =======================  ===========================================================================================================================
 
+``labs.cjs`` is another Node server, which answers questions as the Labs playground did; `tests/labs/test_node.py` starts it.
+
 `run_client` runs Node's client against them (``client.cjs``), and `tests.peers.proxy` is a line in front of them that can be cut.
 `tests.peers.http_proxy` is an HTTP proxy, `tests.peers.mock_ai_api` a server of chat completions; both were written by others, too.
 
