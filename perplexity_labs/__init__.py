@@ -23,7 +23,8 @@ from chat_answers.exceptions import (
 )
 from chat_answers.parts import Citations, Finish, Part, ReasoningDelta, TextDelta, TextReset
 from chat_answers.providers import FinishReason, Sources
-from perplexity_labs.client import DEFAULT_URL, LabsClient, Reply
+from perplexity_labs.client import DEFAULT_URL, LabsClient
+from perplexity_labs.exchange import Reply
 from perplexity_labs.messages import DEFAULT_MODEL, MODELS, AnswerReader, encode_request
 from perplexity_labs.provider import PerplexityLabs
 from perplexity_labs.timeouts import Timeout

@@ -1,30 +1,22 @@
-"""One question, one connection: the client, which only fetches what `messages` reads, `timeouts` bounds and `failures` words.
-
-Every question gets a Socket.IO connection of its own, opened when the answer is first iterated over and left when it ends, for whatever reason. The
-dialect forces that: a reply does not name its question, so the only thing that can tie the two together is the connection on which they travel. On a
-shared one the late replies of an answer that was given up would look like the next answer. It costs three round trips a question, next to an answer
-of many seconds, and it buys more than order: questions may be asked side by side, nothing idles between them that could time out unseen, and a server
-that is no longer listened to learns so at once and can stop writing.
-"""
+"""The client: what a user calls. How one question gets its answer is `exchange`'s business, and what is said there that of `messages`."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from types import TracebackType
-from typing import NamedTuple, Self, TypeVar, Unpack
+from typing import Self, Unpack
 
 from chat_answers.blocking import BlockingIterator, refuse_running_loop, run
 from chat_answers.completion import Collector, Completion
-from chat_answers.exceptions import ConfigurationError, ConnectionLost, Phase, ResponseTimeout
+from chat_answers.exceptions import ConfigurationError
 from chat_answers.parts import JSON, Part
-from chat_answers.timeouts import Patience
-from engineio_lite import EngineIOError
-from engineio_lite.aio import ConnectOptions, SocketIOClient, connect_socketio
-from perplexity_labs.failures import URL_VARIABLE, lost, not_connected, not_sent, retired
-from perplexity_labs.messages import DEFAULT_EVENT, DEFAULT_MODEL, DEFAULT_SOURCE, DEFAULT_VERSION, AnswerReader, encode_request
+from engineio_lite.aio import ConnectOptions, connect_socketio
+from perplexity_labs.exchange import Exchange, Reply
+from perplexity_labs.failures import URL_VARIABLE, retired
+from perplexity_labs.messages import DEFAULT_MODEL, DEFAULT_SOURCE, DEFAULT_VERSION, AnswerReader, encode_request
 from perplexity_labs.timeouts import Timeout
 
 DEFAULT_URL = "https://www.perplexity.ai"
@@ -35,15 +27,6 @@ DEFAULT_JWT = "anonymous-ask-user"
 
 Messages = str | Sequence[Mapping[str, object]]
 """A question: a text, or a conversation; see `encode_request`."""
-
-Result = TypeVar("Result")
-
-
-class Reply(NamedTuple):
-    """One event as it came: its name, which may be a number, and its arguments."""
-
-    name: str | float
-    args: Sequence[JSON]
 
 
 class LabsClient:
@@ -83,7 +66,7 @@ class LabsClient:
         self._timeout = Timeout.of(timeout)
         self._split_reasoning = split_reasoning
         self._options = options
-        self._exchanges: set[_Exchange] = set()
+        self._exchanges: set[Exchange] = set()
         self._closed = False
 
     def stream(self, messages: Messages, *, model: str = DEFAULT_MODEL, split_reasoning: bool | None = None) -> AsyncGenerator[Part, None]:
@@ -148,7 +131,7 @@ class LabsClient:
             raise ConfigurationError("the client is closed", cause="client-closed", fix="ask inside the client's block")
         if self._retired:
             raise retired()
-        exchange = _Exchange(self._timeout, reader)
+        exchange = Exchange(self._timeout, reader)
         self._exchanges.add(exchange)
         try:
             await exchange.ask(connect_socketio(self.url, auth=self._auth, **self._options), request)
@@ -173,69 +156,3 @@ class LabsClient:
 
     def __repr__(self) -> str:
         return f"<LabsClient at {id(self):#x}, {'closed' if self._closed else f'{len(self._exchanges)} answers open'}>"
-
-
-class _Exchange:
-    """One question and its answer, on a connection of its own."""
-
-    def __init__(self, timeout: Timeout, reader: AnswerReader) -> None:
-        self.loop = asyncio.get_running_loop()
-        self._timeout = timeout
-        self._reader = reader
-        self._replies = 0
-        self._patience = Patience(timeout.total, self.loop.time())
-        self._sio: SocketIOClient | None = None
-        self._timer: asyncio.Timeout | None = None
-        self._abandoned = False
-        self._left = asyncio.Event()
-
-    async def ask(self, opening: Awaitable[SocketIOClient], request: dict[str, JSON]) -> None:
-        try:
-            self._sio = await self._bounded(opening)
-        except EngineIOError as error:
-            raise not_connected(error) from error
-        try:
-            await self._bounded(self._sio.emit(DEFAULT_EVENT, request))
-        except EngineIOError as error:
-            raise not_sent(error, drift=self._reader.drift()) from error
-        self._patience.await_next(Phase.FIRST_TOKEN, self._timeout.first_token, self.loop.time())
-
-    async def next_event(self) -> Reply:
-        """Wait for one event; the parts of the one before have been handed over by now, so the silence begins here."""
-        assert self._sio is not None
-        if self._reader.replies > self._replies and self._reader.text_seen:
-            self._patience.await_next(Phase.IDLE, self._timeout.idle, self.loop.time())
-        self._replies = self._reader.replies
-        try:
-            event = await self._bounded(self._sio.receive())
-        except EngineIOError as error:
-            raise lost(error, partial=self._reader.text, drift=self._reader.drift()) from error
-        return Reply(event.name, event.args)
-
-    async def leave(self) -> None:
-        try:
-            if self._sio is not None:
-                await self._sio.close()
-        finally:
-            self._left.set()
-
-    async def abandon(self) -> None:
-        """End the exchange from outside: wake whoever waits inside it, who then leaves; close the connection if nobody does."""
-        self._abandoned = True
-        if self._timer is None:
-            await self.leave()
-        elif not self._timer.expired():
-            self._timer.reschedule(self.loop.time())
-            await self._left.wait()
-
-    async def _bounded(self, wish: Awaitable[Result]) -> Result:
-        wait = self._patience.wait
-        try:
-            async with asyncio.timeout_at(wait.until) as self._timer:
-                return await wish
-        except TimeoutError:
-            if self._abandoned:
-                raise ConnectionLost("the client was closed", cause="client-closed", partial=self._reader.text) from None
-            raise ResponseTimeout(wait.phase, wait.seconds, partial=self._reader.text, hint=self._reader.drift()) from None
-        finally:
-            self._timer = None

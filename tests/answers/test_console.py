@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -139,6 +141,25 @@ def test_an_error_comes_after_everything_that_was_said(capsys: Captured) -> None
     out, err = capsys.readouterr()
     assert out == "a\n\nx\n"
     assert err == "(answer 2:)\nerror: out of ink ␛[2J [answer-failed] — refill it\n"
+
+
+class Terminal(io.StringIO):
+    """What somebody looks at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_is_shown_more_and_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr(sys, "stdout", out := Terminal())
+    monkeypatch.setattr(sys, "stderr", err := Terminal())
+    printer = TextPrinter(think=True)
+    for part in (ReasoningDelta("h\x1bm"), TextDelta("a\x07\tb"), Finish("\x9b2J"), Citations(("x\x1b",)), Usage(12, None)):
+        printer.part(part)
+    printer.end()
+    assert out.getvalue() == "a␇\tb\n\n\x1b[2m[1] x␛\x1b[0m\n"
+    assert err.getvalue() == "\x1b[2mh␛m\x1b[0m\n\x1b[2m(the answer ended with: �2J)\x1b[0m\n\x1b[2m(tokens: 12 asked, ? answered)\x1b[0m\n"
 
 
 # --------------------------------------------------------------------------------------------------------------------------------------------- JSON
