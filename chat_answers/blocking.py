@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import weakref
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
@@ -117,8 +118,8 @@ class _Side(Generic[Item]):
 class BlockingIterator(Generic[Item]):
     """Iterates over an asynchronous generator from ordinary code; made by the adapters' ``stream_sync``.
 
-    `make` is called in the new loop and returns the generator. Iterating raises what the generator raises. Leaving a ``with`` block, `close`, and
-    dropping the iterator end the generator at once; so does Ctrl-C. Not to be shared between threads.
+    `make` is called in the new loop and returns the generator. Iterating raises what the generator raises. Leaving a ``with`` block, `close`,
+    dropping the iterator and the end of the program end the generator at once; so does Ctrl-C. Not to be shared between threads.
     """
 
     _side: _Side[Item] | None = None
@@ -137,6 +138,8 @@ class BlockingIterator(Generic[Item]):
             if self._side is None:
                 self._side = _Side(self._make)
                 self._side.start()
+                # Runs when the iterator is collected, and at the latest at exit, while the thread still runs and can say goodbye.
+                weakref.finalize(self, self._side.stop)
             item = self._side.step()
         except BaseException:
             self.close()
@@ -160,7 +163,4 @@ class BlockingIterator(Generic[Item]):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self.close()
-
-    def __del__(self) -> None:
         self.close()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
 
@@ -242,3 +244,21 @@ def test_without_a_running_loop_a_result_is_waited_for() -> None:
 
     refuse_running_loop("ask_sync", "ask")
     assert run(answer) == 42
+
+
+def test_a_program_that_ends_in_the_middle_lets_the_generator_leave() -> None:
+    code = """
+from chat_answers.blocking import BlockingIterator
+
+async def numbers():
+    try:
+        while True:
+            yield 1
+    finally:
+        print("left")
+
+iterator = BlockingIterator(numbers)
+next(iterator)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "left\n", "")
