@@ -23,7 +23,7 @@ class Stream(Generic[Item]):
         self._limit = limit
         self._items: deque[Item] = deque()
         self._end: BaseException | None = None
-        self._arrival: asyncio.Future[None] | None = None
+        self._readers: list[asyncio.Future[None]] = []
         self._room: asyncio.Future[None] | None = None
         self._was_read = False
         self.forgetful = False
@@ -47,18 +47,19 @@ class Stream(Generic[Item]):
             self._items.popleft()
             self.dropped += 1
         self._items.append(item)
-        _wake(self._arrival)
+        if self._readers:
+            self._wake_readers()
 
     def put_back(self, item: Item) -> None:
         """Put one thing that was taken back where it was, before all others; also after the end."""
         self._items.appendleft(item)
-        _wake(self._arrival)
+        self._wake_readers()
 
     def finish(self, end: BaseException) -> None:
         """End the stream: once everything is taken, `get` raises `end`."""
         if self._end is None:
             self._end = end
-            _wake(self._arrival)
+            self._wake_readers()
             _wake(self._room)
 
     async def get(self) -> Item:
@@ -67,14 +68,22 @@ class Stream(Generic[Item]):
         while not self._items:
             if self._end is not None:
                 raise self._end.with_traceback(None)
-            if self._arrival is None or self._arrival.done():
-                self._arrival = asyncio.get_running_loop().create_future()
-            # Shielded, because several may wait for the same arrival and one may be cancelled.
-            await asyncio.shield(self._arrival)
+            # One for each, because a reader may be cancelled while others wait; and no shield, which would take a turn of the loop more. So who reads
+            # what came before an answer goes on before whoever waits for the answer.
+            arrival = asyncio.get_running_loop().create_future()
+            self._readers.append(arrival)
+            try:
+                await arrival
+            finally:
+                self._readers.remove(arrival)
         item = self._items.popleft()
         if self._room is not None and 2 * len(self._items) <= self._limit:
             _wake(self._room)
         return item
+
+    def _wake_readers(self) -> None:
+        for arrival in self._readers:
+            _wake(arrival)
 
     def take(self, wanted: Callable[[Item], bool], most: int | None = None) -> list[Item]:
         """Take out the things that are wanted, in order, `most` of them at most; the others stay."""

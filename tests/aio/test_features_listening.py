@@ -329,6 +329,16 @@ async def test_handlers_run_in_wire_order_whatever_each_takes(any_peer: Peer, tr
 
 
 @ALL_TRANSPORTS
+async def test_what_came_before_an_answer_is_handled_before_whoever_asked_goes_on(any_peer: Peer, transports: tuple[str, ...]) -> None:
+    heard: list[int] = []
+    async with connect_socketio(any_peer.url, transports=transports) as sio:
+        sio.on("number", heard.append)
+        for turn in range(1, 6):
+            await sio.call("flood", 30)
+            assert heard == turn * list(range(30))
+
+
+@ALL_TRANSPORTS
 async def test_concurrent_handlers_run_beside_each_other_within_their_limit(any_peer: Peer, transports: tuple[str, ...]) -> None:
     go_on, three = asyncio.Event(), asyncio.Event()
     running, most, heard = 0, 0, []
