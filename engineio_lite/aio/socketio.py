@@ -180,13 +180,16 @@ class SocketIOClient(Client[Any], Namespace):
 
     __anext__ = Namespace.__anext__
 
-    async def states(self) -> AsyncIterator[EventReceived | State]:
+    def states(self) -> AsyncIterator[EventReceived | State]:
         """Iterate over the events as the client itself does, with what happens to the client in its place between them, from now on.
 
         That is `NamespaceConnected`, `NamespaceRefused`, `NamespaceLeft`, `Reconnecting`, `Reconnected`, `Upgraded`, `UpgradeFailed` and, as the
         last, `Closed`. It ends without raising: `Closed` says what there is to say.
         """
-        self._watches_states = True
+        self._watches_states = True  # here, because a generator would begin only with the first step of its iteration
+        return self._events_and_states()
+
+    async def _events_and_states(self) -> AsyncIterator[EventReceived | State]:
         while True:
             try:
                 event: EventReceived | State = await self._stream.get()
