@@ -180,7 +180,7 @@ class Dispatcher:
             values = args if handler.model is None else [convert_args(args, handler.model, name)]
             answer = await _result(handler.function(*values))
             if asked is not None:
-                await self._acknowledge(asked, _values(answer))
+                await self._send_answer(asked, _values(answer))
         except LocalProtocolError as error:
             if error.cause is not Cause.ACK_NOT_AWAITED and error.cause is not Cause.NOT_OPEN:
                 self._report(handler.function, error)
@@ -190,6 +190,15 @@ class Dispatcher:
             _pass_on_if_ours(handler.function)
         except Exception as error:
             self._report(handler.function, error)
+
+    async def _send_answer(self, asked: EventReceived, values: tuple[object, ...]) -> None:
+        try:
+            await self._acknowledge(asked, values)
+        except LocalProtocolError:
+            raise
+        except EngineIOError as error:
+            # Whoever uses the client is told elsewhere what became of the connection; the handler has done its part.
+            logger.debug("an answer was lost with its connection: %s", error)
 
     async def _call(self, function: Function, args: Iterable[object]) -> None:
         try:

@@ -17,12 +17,12 @@ from typing import Any, ClassVar
 import msgspec
 import pytest
 
-from engineio_lite import Cause, CloseReason, ConnectionClosed, Limits, LocalProtocolError, PayloadMismatch, TimedOut
+from engineio_lite import Cause, Closed, CloseReason, ConnectionClosed, Limits, LocalProtocolError, PayloadMismatch, TimedOut
 from engineio_lite.aio import SocketIOClient, connect_socketio
 from engineio_lite.capture.recorder import Record
 from engineio_lite.socketio import EventReceived
 from tests.aio.features import ALL_TRANSPORTS, POLLING, SOON, WEBSOCKET, Watch, welcome
-from tests.peers import Peer
+from tests.peers import Peer, StartPeer
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(30)]
 
@@ -563,6 +563,33 @@ async def test_an_event_that_asks_nothing_is_not_answered(any_peer: Peer, transp
         await sio.call("echo", 1)
         await sio.call("echo", 2)
         assert watch.acks() == []
+
+
+@ALL_TRANSPORTS
+async def test_an_answer_that_is_lost_with_its_connection_is_no_failure_of_its_handler(peer_server: StartPeer, transports: tuple[str, ...]) -> None:
+    peer, many = peer_server("node"), 16  # large answers: more than the kernel's buffers hold, so that some are still being written
+    asked, answered, go_on, ended = asyncio.Queue[int](), asyncio.Queue[int](), asyncio.Event(), asyncio.Event()
+    async with connect_socketio(peer.url, transports=transports) as sio:
+
+        @sio.on("question", concurrent=True)
+        async def question(i: int) -> str:
+            asked.put_nowait(i)
+            await go_on.wait()
+            answered.put_nowait(i)
+            return "x" * 900_000
+
+        sio.on(Closed, lambda closed: ended.set())
+        with unhandled() as said:
+            async with asyncio.timeout(SOON):
+                for i in range(many):
+                    await sio.emit("askme", i)
+                assert [await asked.get() for _ in range(many)] == list(range(many))
+                peer.pause()
+                go_on.set()
+                assert sorted([await answered.get() for _ in range(many)]) == list(range(many))
+                peer.kill()
+                await ended.wait()
+        assert said == []
 
 
 @ALL_TRANSPORTS
