@@ -157,7 +157,8 @@ class Proxy:
                 ways.create_task(self._carry(server, client, up=False))
         finally:
             for end in ends:
-                end.writer.transport.abort()
+                if end.writer.get_extra_info("socket").fileno() != -1:  # asyncio aborts no transport that has closed itself when all was written
+                    end.writer.transport.abort()
             for end in ends:
                 with contextlib.suppress(OSError):
                     await end.writer.wait_closed()
