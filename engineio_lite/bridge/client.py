@@ -85,6 +85,7 @@ class AsyncClient(socketio.AsyncClient):  # type: ignore[misc]
         self._undoing = False
         self._left = False
         self._departing: set[str] = set()
+        self._granted: set[str] = set()
 
     def _engineio_client_class(self) -> type[Engine]:
         return Engine
@@ -106,7 +107,8 @@ class AsyncClient(socketio.AsyncClient):  # type: ignore[misc]
         """Connect, as the original does; with `wait`, return once the upgrade is over as well, which takes ``timeouts.upgrade`` at most.
 
         Raises `socketio.exceptions.ConnectionError` with the text of our error and the error as its cause, and ValueError for transports that are
-        none. Then, or when it is cancelled, nothing is left running. While the client waits to connect again, this takes the place of that.
+        none. Then, or when it is cancelled, nothing is left running. While the client waits to connect again, this takes the place of that. Leaving
+        in a ``connect`` handler, or at any time after every namespace was granted, is no error here.
         """
         current = asyncio.current_task()
         again = current is self._reconnect_task or current is self._attempt
@@ -114,13 +116,14 @@ class AsyncClient(socketio.AsyncClient):  # type: ignore[misc]
             await self._prepare()
         elif self._left:  # which python-socketio looks for by itself since 5.11.3
             raise exceptions.ConnectionError("Disconnected by this side")
-        outer, self._attempt, self._faults = self._attempt, current, []
+        outer, self._attempt, self._faults, self._granted = self._attempt, current, [], set()
         more = {"retry": True} if retry else {}
         try:
             with cancellation_kept():
                 await super().connect(url, headers or {}, auth, transports, namespaces, socketio_path, wait, wait_timeout, **more)
         except exceptions.ConnectionError as error:
-            raise self._explained(error, wait_timeout)  # noqa: B904  # it has its cause
+            if again or not self._left or not self._granted.issuperset(self.connection_namespaces):
+                raise self._explained(error, wait_timeout)  # noqa: B904  # it has its cause
         except BaseException:
             await self.eio.disconnect()
             raise
@@ -166,6 +169,7 @@ class AsyncClient(socketio.AsyncClient):  # type: ignore[misc]
 
     async def _handle_connect(self, namespace: str | None, data: Any) -> None:
         if (namespace or "/") in self.connection_namespaces:  # or a server could make this client remember any number of them
+            self._granted.add(namespace or "/")
             await super()._handle_connect(namespace, data)
 
     async def _handle_error(self, namespace: str | None, data: Any) -> None:

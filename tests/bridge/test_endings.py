@@ -262,6 +262,23 @@ async def test_a_disconnect_handler_may_disconnect_and_then_nothing_follows(any_
         assert not sio.connected
 
 
+@ALL_TRANSPORTS
+async def test_a_connect_handler_may_disconnect_and_connect_says_nothing_of_it(any_peer: Peer, transports: Transports) -> None:
+    sio, seen = watched()
+
+    @sio.event  # type: ignore[untyped-decorator]
+    async def connect() -> None:
+        await sio.disconnect()
+        seen.note("left")
+
+    await sio.connect(any_peer.url, transports=transports, wait_timeout=SLACK)
+    await sio.wait()
+    await seen.has("left")
+    assert not sio.connected
+    assert sio.namespaces == {}
+    assert await left_behind_but(sio) == 0
+
+
 async def test_a_connect_error_handler_may_disconnect_and_ends_the_attempts(any_peer: Peer) -> None:
     async with Proxy(any_peer) as proxy:
         sio, seen = watched()
