@@ -14,7 +14,7 @@ Events reach an application in one of three ways, and each event in one of them 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias, TypeVar, overload
 
 from msgspec import UNSET, UnsetType
 
@@ -25,6 +25,7 @@ from engineio_lite.aio.typed import TypedEvents, models_by_event
 from engineio_lite.causes import Cause
 from engineio_lite.exceptions import ConnectionClosed, LocalProtocolError
 from engineio_lite.socketio.events import EventReceived
+from engineio_lite.socketio.grammar import RESERVED_EVENTS
 from engineio_lite.socketio.inputs import Acknowledge
 from engineio_lite.state import CloseReason
 
@@ -40,6 +41,9 @@ for every connection, once that is open."""
 BY_US = frozenset({CloseReason.CLIENT_CLOSE, CloseReason.CLIENT_DISCONNECT})
 
 Wanted = TypeVar("Wanted", bound=Function)
+
+_INSTEAD: Final = {"connect": "NamespaceConnected", "connect_error": "NamespaceRefused", "disconnect": "NamespaceLeft, Reconnecting or Closed"}
+"""Where other clients have events of these names, the classes to listen for here."""
 
 
 class Decorator(Protocol):
@@ -145,7 +149,8 @@ class Namespace:
         `key` may also be a class of the client's own events, such as `Reconnecting` or `Closed`; then the function gets the event itself, and
         those of another namespace only if it is registered on the client. Functions and coroutine functions run one after the other in wire order,
         or beside each other if `concurrent`. What the first one returns answers an event that asks. With a `model` it gets one value of that type.
-        Events that came before and wait unread are handled too.
+        Events that came before and wait unread are handled too. Raises `LocalProtocolError` for the names that no event can have, such as
+        ``connect``.
         """
         return self._register(key, function, Handler(_nothing, concurrent=concurrent, model=model))
 
@@ -179,6 +184,8 @@ class Namespace:
         self._client._inbox.listeners_changed()
 
     def _register(self, key: Key | None, function: Any, handler: Handler) -> Any:
+        _refuse_reserved(key)
+
         def register(function: Wanted) -> Wanted:
             self._box.handlers.add(key, Handler(function, handler.once, handler.concurrent, handler.model))
             self._client._inbox.listeners_changed()
@@ -189,8 +196,10 @@ class Namespace:
     async def wait_for(self, name: str, *, timeout: float | None = None) -> EventReceived:
         """Return the next event of that name in this namespace, one that waits unread included; others stay where they are.
 
-        Raises `TimedOut` after `timeout` seconds (None: never), or what ended the connection. Safe to cancel: the event is not lost.
+        Raises `TimedOut` after `timeout` seconds (None: never), what ended the connection, or `LocalProtocolError` as `on` does. Safe to cancel: the
+        event is not lost.
         """
+        _refuse_reserved(name)
         return await self._client._wait_for(self._box, name, timeout)
 
     async def receive(self) -> EventReceived:
@@ -222,6 +231,13 @@ class Namespace:
             if end.reason in BY_US:
                 raise StopAsyncIteration from None
             raise
+
+
+def _refuse_reserved(key: Key | None) -> None:
+    """Refuse to wait for ever: no event has such a name, and who comes from another client expects the client's own events under it."""
+    if isinstance(key, str) and key in RESERVED_EVENTS:
+        instead = f"; listen for {_INSTEAD[key]}, a class" if key in _INSTEAD else ""
+        raise LocalProtocolError(f"no event can have the reserved name {key!r}{instead}", cause=Cause.RESERVED_EVENT)
 
 
 def _nothing() -> None:

@@ -239,6 +239,18 @@ async def test_a_handler_hears_every_event_of_its_name_until_it_is_off(any_peer:
         assert heard[5:] == []
 
 
+async def test_names_that_no_event_can_have_are_refused_and_what_is_meant_is_named(any_peer: Peer) -> None:
+    words = {"connect": "NamespaceConnected", "disconnect": "Closed", "connect_error": "NamespaceRefused", "newListener": "reserved"}
+    async with connect_socketio(any_peer.url) as sio:
+        for name, word in words.items():
+            for listen in (sio.on, sio.once):
+                with pytest.raises(LocalProtocolError, match=word) as caught:
+                    listen(name, print)
+                assert caught.value.cause is Cause.RESERVED_EVENT
+            with pytest.raises(LocalProtocolError, match=word):
+                await sio.wait_for(name)
+
+
 @ALL_TRANSPORTS
 async def test_once_is_once_even_if_two_come_together(any_peer: Peer, transports: tuple[str, ...]) -> None:
     async with connect_socketio(any_peer.url, transports=transports) as sio:
