@@ -23,8 +23,17 @@ import click
 import msgspec
 
 from chat_answers.completion import Completion
-from chat_answers.exceptions import ChatError, ConfigurationError, ConnectFailed, ConnectionLost, MessageError, ResponseTimeout, TruncatedAnswer
-from chat_answers.parts import JSON, Citations, Finish, Part, ReasoningDelta, TextDelta, TextReset, ToolCall, Usage
+from chat_answers.exceptions import (
+    ChatError,
+    ConfigurationError,
+    ConnectFailed,
+    ConnectionLost,
+    MessageError,
+    Phase,
+    ResponseTimeout,
+    TruncatedAnswer,
+)
+from chat_answers.parts import JSON, Citations, Finish, Part, RawChunk, ReasoningDelta, TextDelta, TextReset, ToolCall, Usage
 from chat_answers.providers import name_source
 
 FAILED = 1
@@ -55,7 +64,7 @@ def exit_code(error: ChatError, refusals: Collection[str] = ()) -> int:
     match error:
         case ConfigurationError() | MessageError():
             return USAGE
-        case ConnectFailed():
+        case ConnectFailed() | ResponseTimeout(phase=Phase.CONNECT):
             return UNREACHABLE
         case TruncatedAnswer():
             return FAILED
@@ -196,6 +205,8 @@ class TextPrinter(Printer):
                 self._sources = items
             case Usage():
                 self._usage = part
+            case RawChunk():
+                pass  # who asks for it prints it by `raw`
             case _:
                 self._waiting.setdefault(part.index, []).append(part)
                 self._show_waiting()
