@@ -23,7 +23,7 @@ from engineio_lite.aio.wire import Reports, Sink, Wire, to_its_end
 from engineio_lite.causes import Cause
 from engineio_lite.commands import StartOver
 from engineio_lite.events import Closed, MessageReceived
-from engineio_lite.exceptions import EngineIOError, LocalProtocolError
+from engineio_lite.exceptions import ConnectionClosed, EngineIOError, LocalProtocolError
 from engineio_lite.handshake import Handshake
 from engineio_lite.inputs import TimePassed
 from engineio_lite.socketio.events import EventReceived
@@ -92,12 +92,15 @@ class Driver:
     def process(self, input: Any) -> None:
         """Pass one input through the door and do what comes out, except for writing frames: await `flush` for that.
 
-        Raises `LocalProtocolError` if the machine refuses it; then nothing happened.
+        Raises `LocalProtocolError` if the machine refuses it, or `ConnectionClosed` if that is because it is being closed; then nothing happened.
         """
         try:
             outputs = self._machine.process(input, self._loop.time())
-        except LocalProtocolError:
+        except LocalProtocolError as error:
             self._rearm()  # it may have something to tell all the same
+            if error.cause is Cause.NOT_OPEN and self._machine.state is SessionState.CLOSING:
+                # As it will be a moment later: how long closing takes depends on the transport and on the server.
+                raise ConnectionClosed("the connection is being closed", reason=None) from None
             raise
         if len(outputs) == 1 and type(outputs[0]) in _EVENTS_ALONE:
             # What comes in floods: one event and nothing to do. Then no timer came nearer and nothing was sent, so there is nothing to look after.

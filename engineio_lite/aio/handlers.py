@@ -23,9 +23,10 @@ import msgspec
 from engineio_lite.aio.stream import Stream
 from engineio_lite.aio.typed import convert_args
 from engineio_lite.causes import Cause
-from engineio_lite.exceptions import EngineIOError, LocalProtocolError
+from engineio_lite.exceptions import ConnectionClosed, EngineIOError, LocalProtocolError
 from engineio_lite.limits import Limits
 from engineio_lite.socketio.events import EventReceived
+from engineio_lite.state import CloseReason
 
 logger = logging.getLogger("engineio_lite")
 
@@ -181,11 +182,11 @@ class Dispatcher:
             answer = await _result(handler.function(*values))
             if asked is not None:
                 await self._send_answer(asked, _values(answer))
-        except LocalProtocolError as error:
-            if error.cause is not Cause.ACK_NOT_AWAITED and error.cause is not Cause.NOT_OPEN:
-                self._report(handler.function, error)
-            else:
+        except (LocalProtocolError, ConnectionClosed) as error:
+            if _is_late(error):
                 logger.debug("an answer came too late: %s", error)
+            else:
+                self._report(handler.function, error)
         except asyncio.CancelledError:
             _pass_on_if_ours(handler.function)
         except Exception as error:
@@ -222,6 +223,12 @@ class Dispatcher:
             _, pending = await asyncio.wait(others, timeout=patience)
             if pending:
                 logger.warning("%d handlers went on although they were cancelled", len(pending))
+
+
+def _is_late(error: EngineIOError) -> bool:
+    """Whether a handler has met nothing but the end that is being made, or that of the connection whose question it answers."""
+    ending = isinstance(error, ConnectionClosed) and error.reason in (None, CloseReason.CLIENT_CLOSE)
+    return ending or error.cause is Cause.ACK_NOT_AWAITED or error.cause is Cause.NOT_OPEN
 
 
 def _pass_on_if_ours(function: Function) -> None:

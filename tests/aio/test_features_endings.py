@@ -7,7 +7,7 @@ exactly once and as the last word: who iterates, who listens, who waits.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
@@ -213,6 +213,26 @@ async def test_a_server_of_another_protocol_is_named(kind: Kind, lend: Lend, tra
         with pytest.raises(EngineIOError) as caught:
             await connect_socketio(peer.url, transports=transports)
         assert (caught.value.cause, type(caught.value), caught.value.stage) == (cause, error, "namespace")
+
+
+@ALL_TRANSPORTS
+async def test_who_uses_a_client_that_is_being_closed_is_told_that_it_is_closed(any_peer: Peer, transports: tuple[str, ...]) -> None:
+    async def until_it_ends(use: Callable[[], Awaitable[object]]) -> EngineIOError:
+        while True:
+            try:
+                await use()
+            except EngineIOError as error:
+                return error
+            await asyncio.sleep(0)
+
+    sio = await connect_socketio(any_peer.url, transports=transports)
+    sio.on("echo", lambda: None)
+    uses: list[Callable[[], Awaitable[object]]] = [lambda: sio.emit("echo"), lambda: sio.call("echo"), lambda: sio.drain()]
+    using = [asyncio.create_task(until_it_ends(use)) for use in uses]
+    await sio.call("echo")
+    await sio.close()
+    async with asyncio.timeout(SOON):
+        assert [type(error) for error in await asyncio.gather(*using)] == [ConnectionClosed] * 3
 
 
 # ------------------------------------------------------------------------------------------------------------------------------------------- states
