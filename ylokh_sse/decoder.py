@@ -140,11 +140,13 @@ class SSEDecoder:
         if _CR in chunk:
             chunk = self._unify_line_ends(chunk)
         if _LF in chunk:
-            return self._read(self._tail + chunk)
-        self._tail += chunk
+            events = self._read(self._tail + chunk)
+        else:
+            events = []
+            self._tail += chunk
         if len(self._tail) > self._unexamined:
             self._examine_tail()
-        return []
+        return events
 
     def close(self) -> bool:
         """End the stream, and say whether something was dropped because its end never came.
@@ -196,7 +198,7 @@ class SSEDecoder:
             return self._read_lines(text)
         if _LF in rest:
             return events + self._read_lines(rest)
-        self._keep(rest)
+        self._tail = rest
         return events
 
     def _read_on(self, text: bytes | bytearray) -> list[ServerSentEvent]:
@@ -207,13 +209,10 @@ class SSEDecoder:
         events = self._read_lines(block + blank_line)
         return events if self.error is not None else events + self._read(rest)
 
-    def _keep(self, tail: bytes | bytearray) -> None:
-        self._tail = tail
-        if len(tail) > self._unexamined:
-            self._examine_tail()
-
     def _examine_tail(self) -> None:
         """Look at a long line without an end: forget a comment, refuse what is too much, get ready for more of the rest."""
+        if self._skippable:
+            return  # no line, but two bytes that may become a BOM
         if self._tail[0] == _COLON:
             self._tail = b":"
         elif len(self._tail) > self._room:
@@ -235,6 +234,8 @@ class SSEDecoder:
             return None
         text = blocks.decode("utf-8", "replace")
         if text[:6] == "data: ":
+            if "\n" not in text:  # one block: what a chunk mostly brings that is sent as soon as there is an event
+                return [ServerSentEvent(DEFAULT_EVENT, text[6:], self.last_event_id, None)]
             values = text[6:].split("\n\ndata: ")
             if text.count("\n") == 2 * (len(values) - 1):
                 return list(map(ServerSentEvent, _UNNAMED, values, repeat(self.last_event_id), _NO_RETRY))
@@ -256,7 +257,7 @@ class SSEDecoder:
         # No line is too much if all of them together are not.
         careful = len(text) > self._room
         lines = text.split(b"\n")
-        tail = lines.pop()
+        self._tail = lines.pop()
         for line in lines:
             if careful and len(line) > self._limit - self._held() and line[:1] != b":":
                 self._fail()
@@ -283,7 +284,6 @@ class SSEDecoder:
         elif self._in_block:
             self._in_block = False
             self._set_room(self._limit)
-        self._keep(tail)
         return events
 
     def _read_field(self, line: bytes | bytearray) -> None:
