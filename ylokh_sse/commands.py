@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ylokh_sse.ask import ask
 from ylokh_sse.decode import decode
 
 __all__ = ["command"]
@@ -12,7 +13,11 @@ __all__ = ["command"]
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="engineio-lite", message="%(package)s %(version)s")
 def command() -> None:
-    """Read and understand chat streams over server-sent events."""
+    """Ask OpenAI-compatible servers, and look into their event streams.
+
+    To see it work: python -m ylokh_sse.loopback
+    """
 
 
+command.add_command(ask)
 command.add_command(decode)

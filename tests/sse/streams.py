@@ -1,59 +1,107 @@
-"""What the tests of event streams share: a stream read in chunks, all that can be seen of it, and the shared vectors."""
+"""Streams of chunks for tests: how one is written down, and how it is read.
+
+Every stream is read twice, because the reader has a short cut for common chunks: asking for the raw chunks switches it off. The two must agree, about
+errors too.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from ylokh_sse.decoder import DEFAULT_MAX_EVENT_BYTES, EventTooLarge, ServerSentEvent, SSEDecoder
-
-VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parent.parent / "vectors" / "sse_vectors.json").read_text(encoding="utf-8"))
-"""Streams and what the standard makes of them: the facts of the web platform tests' format tests, of its own examples, and of chat servers."""
+from chat_answers import Collector, Completion, Part, RawChunk, ResponseError
+from ylokh_sse.completions import CompletionReader
 
 
-class Outcome(NamedTuple):
-    """All that a caller sees of a stream; `dropped` is None where an event was too large."""
+class Event(NamedTuple):
+    """As much of a server-sent event as is read here."""
 
-    events: list[ServerSentEvent]
-    last_event_id: str
-    retry: int | None
-    comments: int
-    dropped: bool | None
+    data: str
+    event: str = "message"
 
 
-def read(chunks: Iterable[bytes], limit: int = DEFAULT_MAX_EVENT_BYTES) -> Outcome:
-    """Decode a stream with the plain loop; every error but the documented one escapes."""
-    decoder = SSEDecoder(max_event_bytes=limit)
-    events: list[ServerSentEvent] = []
-    dropped = None
+Source = Event | str | dict[str, Any] | list[Any]
+"""An event, its data as text, or its data as a value."""
+
+DONE = "[DONE]"
+
+
+def event(source: Source) -> Event:
+    if isinstance(source, Event):
+        return source
+    return Event(source if isinstance(source, str) else json.dumps(source))
+
+
+def named(name: str, source: Source) -> Event:
+    return Event(event(source).data, name)
+
+
+def choice(finish: str | None = None, index: int | None = 0, **delta: object) -> dict[str, Any]:
+    return ({} if index is None else {"index": index}) | {"delta": delta, "logprobs": None, "finish_reason": finish}
+
+
+def chunk(*choices: object, **fields: object) -> dict[str, Any]:
+    return {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": list(choices), **fields}
+
+
+def said(text: object, **fields: object) -> dict[str, Any]:
+    return chunk(choice(content=text), **fields)
+
+
+def finished(reason: str = "stop", **fields: object) -> dict[str, Any]:
+    return chunk(choice(reason), **fields)
+
+
+class Told(NamedTuple):
+    """What a stream brought: parts, and the error that it ended with."""
+
+    parts: list[Part]
+    error: ResponseError | None
+    reader: CompletionReader
+
+    @property
+    def outcome(self) -> tuple[Any, ...]:
+        error = self.error
+        failure = None if error is None else (type(error), str(error), error.partial, error.cause, vars(error).get("raw"))
+        return self.parts, failure, self.reader.text, self.reader.done, self.reader.skipped, self.reader.complete
+
+
+def play(sources: Iterable[Source], *, dropped: bool = False, **options: Any) -> Told:
+    """Read a stream to its end, with the short cut and without it."""
+    sources = list(sources)
+    told = _play(sources, dropped, CompletionReader(**options))
+    assert told.outcome == _play(sources, dropped, CompletionReader(raw_chunks=True, **options)).outcome, "the short cut tells something else"
+    return told
+
+
+def _play(sources: list[Source], dropped: bool, reader: CompletionReader) -> Told:
+    parts: list[Part] = []
+    error = None
     try:
-        for chunk in chunks:
-            events += decoder.feed(chunk)
-        dropped = decoder.close()
-    except EventTooLarge:
-        pass
-    return Outcome(events, decoder.last_event_id, decoder.retry, decoder.comments, dropped)
+        for source in sources:
+            parts += reader.receive(event(source))
+        parts += reader.end(dropped=dropped)
+    except ResponseError as failure:
+        error = failure
+        assert reader.receive(event(said("more"))) == reader.end() == [], "something is told after an error"
+    return Told([part for part in parts if not isinstance(part, RawChunk)], error, reader)
 
 
-def pieces(stream: bytes, size: int, *, blanks: bool = False) -> Iterator[bytes]:
-    """Cut a stream into pieces of one size; with `blanks`, an empty chunk follows each."""
-    for start in range(0, len(stream), size):
-        yield stream[start : start + size]
-        if blanks:
-            yield b""
+def tell(*sources: Source, dropped: bool = False, **options: Any) -> list[Part]:
+    """Read a stream that has no error."""
+    told = play(sources, dropped=dropped, **options)
+    if told.error is not None:
+        raise told.error
+    return told.parts
 
 
-def name(vector: dict[str, Any]) -> str:
-    return str(vector["name"])
+def complete(*sources: Source, **options: Any) -> Completion:
+    return Collector(tell(*sources, **options)).completion()
 
 
-def whole(vector: dict[str, Any]) -> bytes:
-    return bytes.fromhex("".join(vector["chunks"]))
-
-
-def expected(vector: dict[str, Any]) -> tuple[list[ServerSentEvent], str, int | None]:
-    """The events, the last event id and the reconnection time in the end."""
-    events = [ServerSentEvent(**event) for event in vector["expected_events"]]
-    return events, vector["final_last_event_id"], vector["final_retry"]
+def fail(*sources: Source, dropped: bool = False, **options: Any) -> ResponseError:
+    """Read a stream that ends with an error."""
+    told = play(sources, dropped=dropped, **options)
+    assert told.error is not None, f"no error, but {told.parts}"
+    return told.error

@@ -10,7 +10,7 @@ from itertools import chain, repeat
 
 import pytest
 
-from tests.sse.streams import pieces
+from tests.sse.decoding import pieces
 from ylokh_sse.decoder import EventTooLarge, SSEDecoder
 
 # --- time

@@ -6,7 +6,7 @@ import traceback
 
 import pytest
 
-from tests.sse.streams import read
+from tests.sse.decoding import read
 from ylokh_sse.decoder import DEFAULT_MAX_EVENT_BYTES, MAX_RETRY_DIGITS, DecoderClosed, EventTooLarge, ServerSentEvent, SSEDecoder
 
 # --- events

@@ -13,7 +13,7 @@ from itertools import pairwise
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.sse.streams import Outcome, pieces, read
+from tests.sse.decoding import Outcome, pieces, read
 from ylokh_sse.decoder import DEFAULT_MAX_EVENT_BYTES, MAX_RETRY_DIGITS, ServerSentEvent
 
 # --- the other reader

@@ -12,7 +12,7 @@ from typing import IO, Any, cast
 import pytest
 from click.testing import CliRunner
 
-from tests.sse.streams import VECTORS, expected, name, pieces, read, whole
+from tests.sse.decoding import VECTORS, expected, name, pieces, read, whole
 from ylokh_sse.commands import command
 
 SIZES = (1, 2, 3, 7)
