@@ -59,6 +59,8 @@ class Network:
     ) -> None:
         self._proxy = proxy
         self._ssl = ssl
+        # aiohttp shows neither a session's middlewares nor its default proxy; losing the caller's would be worse than reading them here.
+        self._middlewares: tuple[aiohttp.ClientMiddlewareType, ...] = tuple(getattr(session, "_middlewares", ()))
         trace = aiohttp.TraceConfig(trace_config_ctx_factory=_Request)
         trace.on_connection_create_end.append(_connected)
         trace.on_connection_reuseconn.append(_connected)
@@ -78,8 +80,6 @@ class Network:
                 timeout=_NO_TIMEOUT,
                 trust_env=trust_env or session.trust_env,
                 trace_configs=[*session.trace_configs, trace],
-                # aiohttp shows neither its middlewares nor its default proxy; losing the caller's would be worse than reading them here.
-                middlewares=getattr(session, "_middlewares", ()),
                 proxy=getattr(session, "_default_proxy", None),
             )
 
@@ -88,8 +88,16 @@ class Network:
 
         Raises `ResponseError`, with the question unanswered. Cancelling closes the connection.
         """
+        others, middlewares = self._set_aside_key(headers)
         pending = self._session.post(
-            url, data=body, headers=headers, proxy=self._proxy, ssl=self._ssl, allow_redirects=False, trace_request_ctx=connected
+            url,
+            data=body,
+            headers=others,
+            proxy=self._proxy,
+            ssl=self._ssl,
+            allow_redirects=False,
+            trace_request_ctx=connected,
+            middlewares=middlewares,
         )
         try:
             return Response(await pending)
@@ -97,6 +105,20 @@ class Network:
             failure = _explain(error, url)
             failure.__cause__ = _harmless(error)
         raise failure  # not in the clause above, or what may not be seen would be its context
+
+    def _set_aside_key(self, headers: Mapping[str, str]) -> tuple[dict[str, str], tuple[aiohttp.ClientMiddlewareType, ...]]:
+        """Take ``Authorization`` out of the headers, and return a row of middlewares that puts it back.
+
+        aiohttp refuses a request that has it where a session or a netrc file has credentials for the same host, too. What the caller says is meant.
+        """
+        given = [value for name, value in headers.items() if name.lower() == "authorization"]
+        others = {name: value for name, value in headers.items() if name.lower() != "authorization"}
+
+        async def authorize(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+            request.headers["Authorization"] = given[-1]
+            return await send(request)
+
+        return others, (authorize, *self._middlewares) if given else self._middlewares
 
     async def close(self) -> None:
         """Close what is ours."""

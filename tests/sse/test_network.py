@@ -1,0 +1,58 @@
+"""What the network layer promises whatever aiohttp thinks of it: whose word counts, what may be sent, and that nothing is lost or left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from ylokh_sse import Client, loopback
+
+KEY = "sk-a-very-secret-key"
+
+
+# --- Whose word counts.
+
+
+async def test_the_key_counts_and_not_what_netrc_has_for_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password mine\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    async with loopback.serve() as server:
+        async with Client(server.url, KEY, trust_env=True) as chat:
+            await chat.complete("hi")
+        async with Client(server.url, trust_env=True) as chat:
+            await chat.complete("hi")
+        mine, netrcs = server.requests
+    assert mine.headers["authorization"] == f"Bearer {KEY}"
+    assert netrcs.headers["authorization"].startswith("Basic ")
+
+
+@pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")  # aiohttp does not like it any more, but has it
+async def test_the_key_counts_and_not_the_credentials_of_a_session() -> None:
+    async with aiohttp.ClientSession(auth=aiohttp.BasicAuth("me", "mine")) as session, loopback.serve() as server:
+        async with Client(server.url, KEY, session=session) as chat:
+            await chat.complete("hi")
+        assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+async def test_a_header_of_the_callers_counts_and_not_the_key() -> None:
+    async with loopback.serve() as server, Client(server.url, KEY, headers={"authorization": "Mine x"}) as chat:
+        await chat.complete("hi")
+        assert server.requests[0].headers["authorization"] == "Mine x"
+
+
+async def test_the_middlewares_of_a_session_see_the_key() -> None:
+    seen: list[str | None] = []
+
+    async def watch(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        seen.append(request.headers.get("Authorization"))
+        return await send(request)
+
+    async with aiohttp.ClientSession(middlewares=(watch,)) as session, loopback.serve() as server:
+        async with Client(server.url, KEY, session=session) as chat:
+            await chat.complete("hi")
+        async with Client(server.url, session=session) as chat:
+            await chat.complete("hi")
+    assert seen == [f"Bearer {KEY}", None]
