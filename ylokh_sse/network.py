@@ -150,6 +150,7 @@ class Response:
         self._error: ResponseError | None = None
         self.ended = False
         """Whether the body has ended, in whatever way; what came before may still be unread."""
+        self._closed = self._watch_connection()
         self._pump = asyncio.create_task(self._take())
 
     @property
@@ -175,6 +176,21 @@ class Response:
         self._room.set()
         return data
 
+    def _watch_connection(self) -> asyncio.Future[None] | None:
+        """Have the body fail when its connection ends without that: aiohttp closes it where the framing makes no sense, and forgets the reader."""
+        connection = self._response.connection
+        closed = connection.protocol.closed if connection is not None and connection.protocol is not None else None
+        if closed is not None:
+            closed.add_done_callback(self._fail_unless_ended)
+        return closed
+
+    def _fail_unless_ended(self, closed: asyncio.Future[None]) -> None:
+        if not closed.cancelled():
+            closed.exception()  # seen here, or asyncio says that nobody did
+        content = self._response.content
+        if not content.is_eof() and content.exception() is None:
+            content.set_exception(aiohttp.ClientPayloadError("bad framing"))
+
     async def _take(self) -> None:
         try:
             while data := await self._response.content.readany():
@@ -188,6 +204,8 @@ class Response:
             self._error = _explain_body(error)
             self._error.__cause__ = _harmless(error)
         finally:
+            if self._closed is not None:
+                self._closed.remove_done_callback(self._fail_unless_ended)  # others may use the connection for long
             self.ended = True
             self._news.set()
 
@@ -250,6 +268,7 @@ _BROKEN_OFF: Final = {
     "reset by peer": "the server reset it",
     "content length": "the server closed it before it had sent as much as it announced",
     "transfer length": "the server closed it before the last chunk",
+    "bad framing": "the server broke its chunked encoding",
 }
 """What aiohttp says of a body that breaks off, and what it means."""
 _PROXY_FIX: Final = "check that the proxy runs at that URL and allows this host"

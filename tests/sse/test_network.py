@@ -7,7 +7,12 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from ylokh_sse import Client, loopback
+from tests.sse.raw import BytesServer, End, Exchange, chunk, head
+from ylokh_sse import Client, ConnectionLost, RetryPolicy, TextDelta, loopback
+
+ONE = b'data: {"choices":[{"index":0,"delta":{"content":"one"}}]}\n\n'
+STOP = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
+DONE = b"data: [DONE]\n\n"
 
 KEY = "sk-a-very-secret-key"
 
@@ -56,3 +61,25 @@ async def test_the_middlewares_of_a_session_see_the_key() -> None:
         async with Client(server.url, session=session) as chat:
             await chat.complete("hi")
     assert seen == [f"Bearer {KEY}", None]
+
+
+# --- What breaks.
+
+
+@pytest.mark.parametrize("end", [End.CLOSE, End.OPEN])
+@pytest.mark.parametrize("garbage", [b"zz\r\nxx\r\n", b"-1\r\n", b"5\r\nabcdefgh\r\n", b"f" * 40], ids=["no-number", "negative", "too-long", "huge"])
+async def test_a_broken_chunk_ends_the_answer_at_once(garbage: bytes, end: End) -> None:
+    exchange = Exchange(head(), chunk(ONE), garbage, end=end)
+    async with BytesServer(exchange) as server, Client(server.url, timeout=None) as chat, chat.stream("hi") as answer:
+        assert await anext(answer) == TextDelta("one")
+        with pytest.raises(ConnectionLost) as caught:
+            await anext(answer)
+        assert (caught.value.cause, caught.value.partial) == ("connection-lost", "one")
+
+
+async def test_a_chunk_that_is_broken_at_once_is_no_answer_and_asked_for_again() -> None:
+    exchanges = Exchange(head(), b"zz\r\nxx"), Exchange(head(), chunk(ONE + STOP + DONE), end=End.OPEN)
+    async with BytesServer(*exchanges) as server, Client(server.url, timeout=None, retries=RetryPolicy(delay=0.001)) as chat:
+        async with chat.stream("hi") as answer:
+            assert (await answer.result()).text == "one"
+        assert len(server.requests) == 2
