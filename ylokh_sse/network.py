@@ -245,6 +245,10 @@ def _explain(error: BaseException, url: str) -> ResponseError | ConfigurationErr
             return ConnectFailed(f"no connection to {error.host}:{error.port}: {_os_words(error)}", cause="connect-failed", fix=fix)
         case aiohttp.InvalidURL() | ValueError():
             return ConfigurationError(f"the request cannot be made: {_words(error)}")
+        case aiohttp.ClientResponseError(request_info=aiohttp.RequestInfo(method="CONNECT")):
+            return ConnectFailed(f"the proxy answers with what is not HTTP: {_words(error)}", cause="proxy-failed", fix=_PROXY_FIX)
+        case aiohttp.ClientResponseError() if "content-encoding" in str(error).lower():
+            return _bad_encoding(error)
         case aiohttp.ClientResponseError():
             return UnexpectedResponse(f"what came is not HTTP: {_words(error)}", cause="bad-http", fix="check that the port speaks HTTP")
         case _:
@@ -255,13 +259,16 @@ def _explain_body(error: BaseException) -> ResponseError:
     words = str(error)
     # Two things under one name: a body that breaks off, and one whose Content-Encoding is a lie.
     if isinstance(error, aiohttp.ClientResponseError) or "content-encoding" in words.lower():
-        return UnexpectedResponse(
-            f"the body cannot be read: {_words(error)}", cause="bad-encoding", fix="something on the way damages what it compresses"
-        )
+        return _bad_encoding(error)
     for what, meaning in _BROKEN_OFF.items():
         if what in words:
             return ConnectionLost(meaning)
     return ConnectionLost(_words(error))
+
+
+def _bad_encoding(error: BaseException) -> UnexpectedResponse:
+    fix = "something on the way damages what it compresses, or compresses in a way that was not asked for"
+    return UnexpectedResponse(f"the body cannot be read: {_words(error)}", cause="bad-encoding", fix=fix)
 
 
 _BROKEN_OFF: Final = {

@@ -7,8 +7,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.sse.raw import BytesServer, End, Exchange, chunk, head
-from ylokh_sse import Client, ConnectionLost, RetryPolicy, TextDelta, loopback
+from tests.sse.raw import BytesServer, End, Exchange, chunk, head, whole
+from ylokh_sse import Client, ConnectFailed, ConnectionLost, RetryPolicy, TextDelta, UnexpectedResponse, loopback
 
 ONE = b'data: {"choices":[{"index":0,"delta":{"content":"one"}}]}\n\n'
 STOP = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
@@ -83,3 +83,22 @@ async def test_a_chunk_that_is_broken_at_once_is_no_answer_and_asked_for_again()
         async with chat.stream("hi") as answer:
             assert (await answer.result()).text == "one"
         assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd"])
+async def test_a_compression_that_nobody_asked_for_is_named(encoding: str) -> None:
+    async with BytesServer(whole(b"xxxx", headers=[("Content-Encoding", encoding)])) as server, Client(server.url) as chat:
+        with pytest.raises(UnexpectedResponse) as caught:
+            await chat.complete("hi")
+    # Where a library for it is installed, it is the bytes that cannot be read.
+    assert caught.value.cause == "bad-encoding"
+    assert encoding in str(caught.value)
+
+
+async def test_an_answer_of_a_proxy_that_is_no_http_is_the_proxys_fault() -> None:
+    async with BytesServer(Exchange(b"what do you mean?\r\n\r\n")) as proxy:
+        async with Client("https://127.0.0.1:9", retries=0, proxy=proxy.origin) as chat:
+            with pytest.raises(ConnectFailed) as caught:
+                await chat.complete("hi")
+    assert caught.value.cause == "proxy-failed"
+    assert "the proxy answers with what is not HTTP" in str(caught.value)
