@@ -12,6 +12,7 @@ The module knows aiohttp and nothing of chat. It keeps the promises that the lay
 from __future__ import annotations
 
 import asyncio
+import io
 import re
 import ssl as tls
 from collections import deque
@@ -35,6 +36,9 @@ KEEPALIVE: Final = 4.0
 
 LINGER: Final = 0.1
 """Seconds to wait for the end of a body whose last word was said, so that its connection can be used again."""
+
+MAX_PLAIN_BODY: Final = 1024 * 1024
+"""Bytes of a question above which aiohttp wants it as a file, and warns about anything else."""
 
 _MAX_SENTENCE: Final = 300
 """Characters kept of an exception's own words."""
@@ -91,7 +95,7 @@ class Network:
         others, middlewares = self._set_aside_key(headers)
         pending = self._session.post(
             url,
-            data=body,
+            data=body if len(body) <= MAX_PLAIN_BODY else io.BytesIO(body),
             headers=others,
             proxy=self._proxy,
             ssl=self._ssl,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from tests.sse.raw import BytesServer, End, Exchange, chunk, head, whole
+from tests.sse.raw import REQUEST, BytesServer, End, Exchange, chunk, head, whole
 from ylokh_sse import Client, ConnectFailed, ConnectionLost, RetryPolicy, TextDelta, UnexpectedResponse, loopback
 
 ONE = b'data: {"choices":[{"index":0,"delta":{"content":"one"}}]}\n\n'
@@ -61,6 +62,21 @@ async def test_the_middlewares_of_a_session_see_the_key() -> None:
         async with Client(server.url, session=session) as chat:
             await chat.complete("hi")
     assert seen == [f"Bearer {KEY}", None]
+
+
+# --- What may be sent.
+
+
+async def test_a_long_history_is_sent_without_a_warning_and_again_if_need_be() -> None:
+    question = "ё" * 1_000_000  # two bytes each; warnings are errors here
+    exchange = Exchange(head(503, length=0), REQUEST, head(), chunk(ONE + STOP + DONE), end=End.OPEN)
+    async with BytesServer(exchange) as server, Client(server.url, retries=RetryPolicy(delay=0.001)) as chat:
+        async with chat.stream(question) as answer:
+            assert (await answer.result()).text == "one"
+        failed, asked = server.requests
+    assert failed.body == asked.body
+    assert json.loads(asked.body)["messages"] == [{"role": "user", "content": question}]
+    assert asked.header("Transfer-Encoding") is None
 
 
 # --- What breaks.
