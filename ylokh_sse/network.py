@@ -70,7 +70,8 @@ class Network:
         trace.on_connection_reuseconn.append(_connected)
         trace.freeze()
         if session is None:
-            connector = aiohttp.TCPConnector(keepalive_timeout=KEEPALIVE)
+            # Without a limit of its own: who asks for more answers side by side has them, and aiohttp's 100 would make the next one look unconnected.
+            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE)
             self._session = aiohttp.ClientSession(
                 connector=connector, cookie_jar=aiohttp.DummyCookieJar(), timeout=_NO_TIMEOUT, trust_env=trust_env, trace_configs=[trace]
             )
@@ -215,13 +216,15 @@ class Response:
 
     async def aclose(self, *, linger: bool = False) -> None:
         """Let go of the connection: for the next question if the body has ended, else for good. With `linger` it has `LINGER` seconds to end."""
-        if linger and not self.ended:
-            self._unread.clear()
-            await asyncio.wait([self._pump], timeout=LINGER)
-        if not self.ended or self._error is not None:
-            self._response.close()
-        self._pump.cancel()
-        await asyncio.wait([self._pump])
+        try:
+            if linger and not self.ended:
+                self._unread.clear()
+                await asyncio.wait([self._pump], timeout=LINGER)
+        finally:
+            if not self.ended or self._error is not None:
+                self._response.close()
+            self._pump.cancel()
+            await asyncio.wait([self._pump])
 
 
 # ------------------------------------------------------------------------------------------------------------------------------ aiohttp's words

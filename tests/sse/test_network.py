@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import aiohttp
@@ -10,6 +12,7 @@ import pytest
 
 from tests.sse.raw import REQUEST, BytesServer, End, Exchange, chunk, head, whole
 from ylokh_sse import Client, ConnectFailed, ConnectionLost, RetryPolicy, TextDelta, UnexpectedResponse, loopback
+from ylokh_sse.loopback import Script
 
 ONE = b'data: {"choices":[{"index":0,"delta":{"content":"one"}}]}\n\n'
 STOP = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
@@ -118,3 +121,27 @@ async def test_an_answer_of_a_proxy_that_is_no_http_is_the_proxys_fault() -> Non
                 await chat.complete("hi")
     assert caught.value.cause == "proxy-failed"
     assert "the proxy answers with what is not HTTP" in str(caught.value)
+
+
+# --- What is bounded, and what is not.
+
+
+async def test_no_answer_waits_for_another_to_end() -> None:
+    many = 120  # more than the connections that aiohttp allows by default
+    async with loopback.serve(Script(text="one two", stall_after=1)) as server, Client(server.url) as chat, AsyncExitStack() as stack:
+        answers = [await stack.enter_async_context(chat.stream("hi")) for _ in range(many)]
+        assert [await anext(answer) for answer in answers] == [TextDelta("one")] * many
+
+
+async def test_cancelling_while_a_finished_answer_is_left_closes_its_connection() -> None:
+    exchange = Exchange(head(), chunk(ONE + STOP + DONE), end=End.OPEN)  # the body never ends, so leaving lingers
+    async with BytesServer(exchange) as server, Client(server.url) as chat:
+        async with asyncio.timeout(60):
+            answer = await chat.stream("hi").__aenter__()
+            await answer.result()
+            leaving = asyncio.create_task(answer.aclose())
+            await asyncio.sleep(0)
+            leaving.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await leaving
+            await server.all_gone()  # though the client is still open
