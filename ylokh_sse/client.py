@@ -11,7 +11,7 @@ import os
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from ssl import SSLContext
-from types import TracebackType
+from types import NoneType, TracebackType
 from typing import Any, Self, TypedDict, TypeVar, Unpack
 
 import aiohttp
@@ -26,7 +26,7 @@ from ylokh_sse.exchange import Exchange, Manner, Question
 from ylokh_sse.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUT, Limits, Timeout, as_timeout
 from ylokh_sse.network import Network, check_proxy, user_agent
 from ylokh_sse.request import DEFAULT_MODEL, KEY_VARIABLE, URL_VARIABLE, build_headers, candidates, check_headers, check_key, encode_body, show_url
-from ylokh_sse.response import RetryPolicy, hide
+from ylokh_sse.response import RetryPolicy, as_policy, hide
 
 Item = TypeVar("Item")
 
@@ -95,21 +95,23 @@ class Client:
         if not url:
             fix = f"give base_url=, or set {URL_VARIABLE} (python -m ylokh_sse.loopback is a server to try it on)"
             raise ConfigurationError("there is no server to ask: this client has no default one", cause="no-base-url", fix=fix)
-        retries = options.get("retries", 2)
         self._base_url = url
         self._urls = candidates(url)
         self._key = check_key(api_key or os.environ.get(KEY_VARIABLE))
         self._headers = check_headers(options.get("headers"))
+        check_headers({name: value for name in ("origin", "referer") if (value := options.get(name)) is not None})
         self._options = options
         self._manner = Manner(
             as_timeout(options.get("timeout", DEFAULT_TIMEOUT)),
-            options.get("limits", DEFAULT_LIMITS),
-            retries if isinstance(retries, RetryPolicy) else RetryPolicy(retries=retries),
+            _check_kind("limits", options.get("limits", DEFAULT_LIMITS), Limits),
+            as_policy(options.get("retries", 2)),
             options.get("split_reasoning", False),
             options.get("lenient", False),
             options.get("raw_chunks", False),
         )
         check_proxy(options.get("proxy"))
+        _check_kind("session", options.get("session"), aiohttp.ClientSession, NoneType)
+        _check_kind("ssl", options.get("ssl", True), SSLContext, bool)
         self._network: Network | None = None
         self._answers: set[Answer] = set()
         self._closed = False
@@ -216,6 +218,12 @@ class Client:
 
     def __repr__(self) -> str:
         return f"<Client of {show_url(self._base_url)}, {'closed' if self._closed else f'{len(self._answers)} answers open'}>"
+
+
+def _check_kind(name: str, value: Item, *kinds: type) -> Item:
+    if not isinstance(value, kinds):
+        raise ConfigurationError(f"{name} cannot be {type(value).__name__}, only {' or '.join(kind.__name__ for kind in kinds)}")
+    return value
 
 
 class Answer:

@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from chat_answers.exceptions import ConfigurationError
 from chat_answers.timeouts import check_seconds
 
 
@@ -34,7 +35,10 @@ def as_timeout(timeout: Timeout | float | None) -> Timeout:
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """How much a client keeps of what a server sends, in bytes unless it says otherwise; what is larger is a `TooLarge`."""
+    """How much a client keeps of what a server sends, in bytes unless it says otherwise; what is larger is a `TooLarge`.
+
+    Raises `ConfigurationError` for what is no number above 0.
+    """
 
     max_event: int = 8 * 1024 * 1024
     """Of one event. Common ones have a few hundred; the largest carry a whole tool call or a picture as text."""
@@ -47,6 +51,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     max_error: int = 64 * 1024
     """Of the body of a refusal; what is more of it is not read, and is no error."""
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            size = getattr(self, name)
+            if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+                raise ConfigurationError(f"limits.{name} is a number from 1, not {size!r}")
 
 
 MAX_ERROR_TIME: Final = 5.0

@@ -76,17 +76,7 @@ class Network:
                 connector=connector, cookie_jar=aiohttp.DummyCookieJar(), timeout=_NO_TIMEOUT, trust_env=trust_env, trace_configs=[trace]
             )
         else:
-            self._session = aiohttp.ClientSession(
-                connector=session.connector,
-                connector_owner=False,
-                cookie_jar=session.cookie_jar,
-                headers=session.headers,
-                auth=session.auth,
-                timeout=_NO_TIMEOUT,
-                trust_env=trust_env or session.trust_env,
-                trace_configs=[*session.trace_configs, trace],
-                proxy=getattr(session, "_default_proxy", None),
-            )
+            self._session = _share(session, trust_env, trace)
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, connected: Callable[[], None]) -> Response:
         """Send a question and return what comes back as soon as its head is there; `connected` is called when there is a connection.
@@ -128,6 +118,26 @@ class Network:
     async def close(self) -> None:
         """Close what is ours."""
         await self._session.close()
+
+
+def _share(session: aiohttp.ClientSession, trust_env: bool, trace: aiohttp.TraceConfig) -> aiohttp.ClientSession:
+    """A session of our own on the connections and cookies of another; raises `ConfigurationError` if it can have none of them."""
+    fix = "make the session in the loop that asks, and close it after the client"
+    if session.closed:  # it has forgotten its connector, and aiohttp would make one that nobody closes
+        raise ConfigurationError("the session is closed", cause="bad-session", fix=fix)
+    if getattr(session.connector, "_loop", loop := asyncio.get_running_loop()) is not loop:
+        raise ConfigurationError("the session belongs to another event loop", cause="bad-session", fix=fix)
+    return aiohttp.ClientSession(
+        connector=session.connector,
+        connector_owner=False,
+        cookie_jar=session.cookie_jar,
+        headers=session.headers,
+        auth=session.auth,
+        timeout=_NO_TIMEOUT,
+        trust_env=trust_env or session.trust_env,
+        trace_configs=[*session.trace_configs, trace],
+        proxy=getattr(session, "_default_proxy", None),
+    )
 
 
 class _Request(SimpleNamespace):
@@ -303,14 +313,14 @@ def _harmless(error: BaseException) -> BaseException | None:
     return None if isinstance(error, aiohttp.ClientResponseError) else error
 
 
-def check_proxy(proxy: str | None) -> str | None:
-    """Return the proxy's URL; raises `ConfigurationError` (which does not quote it) unless it is an http or https one with a host."""
+def check_proxy(proxy: object) -> None:
+    """Raise `ConfigurationError` (which does not quote it) unless this is None or the http or https URL of a host."""
     if proxy is None:
-        return None
+        return
     try:
-        parts = urlsplit(proxy)
+        parts = urlsplit(proxy if isinstance(proxy, str) else "")
+        makes_sense = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+        makes_sense = False
+    if not makes_sense:
         raise ConfigurationError("proxy must be an http or https URL with a host", cause="bad-url")
-    return proxy

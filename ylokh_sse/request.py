@@ -83,11 +83,18 @@ def check_key(key: object) -> str | None:
     return key
 
 
-def check_headers(headers: Mapping[str, object] | None) -> dict[str, str]:
+def check_headers(headers: object) -> dict[str, str]:
     """Return a copy of the caller's headers; raises `ConfigurationError` (which quotes no value) for what cannot be one."""
     checked: dict[str, str] = {}
+    if headers is not None and not isinstance(headers, Mapping):
+        raise ConfigurationError(f"headers is a mapping of names to texts, not {type(headers).__name__}")
     for name, value in (headers or {}).items():
-        if not isinstance(value, str) or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or re.search(r"[\r\n\0]", value):
+        if (
+            not isinstance(name, str)
+            or not isinstance(value, str)
+            or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name)
+            or re.search(r"[\r\n\0]", value)
+        ):
             raise ConfigurationError(f"the header {name!r} cannot be sent: expected a name of HTTP's, and text in one line")
         checked[name] = value
     return checked

@@ -8,6 +8,7 @@ Errors come as the object that everybody documents, as a bare text, as another f
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -16,7 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
-from chat_answers.exceptions import ConnectFailed, ResponseError, UnexpectedResponse
+from chat_answers.exceptions import ConfigurationError, ConnectFailed, ResponseError, UnexpectedResponse
 from chat_answers.parts import JSON
 from ylokh_sse.exceptions import (
     APIError,
@@ -248,13 +249,21 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     At most `retries` further tries, after `delay` seconds, then twice that and so on up to `max_delay`, spread by a quarter either way so that many
     clients do not come back together. What the server asks for in ``Retry-After`` replaces that, up to `max_retry_after`; if it asks for more,
     there is no further try. Only what may pass by itself is tried again, and never once a part of an answer was received, because a second answer
-    would be another one.
+    would be another one. Raises `ConfigurationError` for what is no such number.
     """
 
     retries: int = 2
     delay: float = 0.5
     max_delay: float = 8.0
     max_retry_after: float = 60.0
+
+    def __post_init__(self) -> None:
+        if type(self.retries) is not int or self.retries < 0:
+            raise ConfigurationError(f"retries is how often to ask again, a number from 0, not {self.retries!r}")
+        for name in ("delay", "max_delay", "max_retry_after"):
+            seconds = getattr(self, name)
+            if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 <= seconds < math.inf:
+                raise ConfigurationError(f"{name} is a number of seconds from 0, not {seconds!r}")
 
     def wait(self, error: ResponseError, attempt: int, roll: float) -> float | None:
         """Return how long to wait before try number `attempt` + 1, or None for no further try; `roll` is a random number from 0 up to 1."""
@@ -265,6 +274,11 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
             return asked if asked <= self.max_retry_after else None
         delay = min(self.max_delay, self.delay * 2.0 ** min(attempt - 1, 60))
         return delay * (0.75 + roll / 2)
+
+
+def as_policy(retries: RetryPolicy | int) -> RetryPolicy:
+    """A number is how often to ask again; the rest is the default. Raises `ConfigurationError` for what is neither."""
+    return retries if isinstance(retries, RetryPolicy) else RetryPolicy(retries=retries)
 
 
 _PASSING: Final = frozenset({408, 409, 429})

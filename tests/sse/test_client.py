@@ -18,12 +18,14 @@ from ylokh_sse import (
     ConfigurationError,
     ConnectionLost,
     Finish,
+    Limits,
     MessageError,
     NotFound,
     Part,
     ReasoningDelta,
     ResponseError,
     ResponseTimeout,
+    RetryPolicy,
     ServerSentEvent,
     TextDelta,
     ToolCall,
@@ -372,11 +374,36 @@ def test_without_a_server_to_ask_there_is_no_client() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"proxy": "socks5://host:1"}, {"proxy": "nonsense"}, {"headers": {"X": "a\nb"}}, {"timeout": 0}, {"timeout": -1}, {"timeout": "2"}],
+    [
+        *({"proxy": proxy} for proxy in ("socks5://host:1", "nonsense", 5, "http://host:99999", "http://host:0", "http://[")),
+        *({"headers": headers} for headers in ({"X": "a\nb"}, {"a b": "x"}, {"X": 1}, {1: "x"}, ["X"])),
+        *({name: value} for name in ("origin", "referer") for value in ("a\nb", 5)),
+        *({"timeout": timeout} for timeout in (0, -1, "2", True, float("nan"))),
+        *({"retries": retries} for retries in (-1, "2", None, True, 1.5)),
+        *({"limits": limits} for limits in (5, None)),
+        {"session": 5},
+        {"ssl": "yes"},
+        {"ssl": None},
+    ],
+    ids=str,
 )
 def test_options_that_make_no_sense_are_refused(options: Any) -> None:
     with pytest.raises(ConfigurationError):
         Client("http://host", **options)
+
+
+@pytest.mark.parametrize("size", [0, -1, True, 1.5, "1", None])
+@pytest.mark.parametrize("name", Limits.__struct_fields__)
+def test_a_limit_is_a_number_above_0(name: str, size: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"limits.{name} is a number from 1"):
+        Limits(**{name: size})
+
+
+@pytest.mark.parametrize("seconds", [-1, True, "1", None, float("inf"), float("nan")])
+@pytest.mark.parametrize("name", ["delay", "max_delay", "max_retry_after"])
+def test_the_waits_between_tries_are_seconds(name: str, seconds: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"{name} is a number of seconds from 0"):
+        RetryPolicy(**{name: seconds})
 
 
 def test_an_unknown_keyword_is_a_type_error() -> None:

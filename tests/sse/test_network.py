@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from tests.sse.raw import REQUEST, BytesServer, End, Exchange, chunk, head, whole
-from ylokh_sse import Client, ConnectFailed, ConnectionLost, RetryPolicy, TextDelta, UnexpectedResponse, loopback
+from ylokh_sse import Client, ConfigurationError, ConnectFailed, ConnectionLost, RetryPolicy, TextDelta, UnexpectedResponse, loopback
 from ylokh_sse.loopback import Script
 
 ONE = b'data: {"choices":[{"index":0,"delta":{"content":"one"}}]}\n\n'
@@ -145,3 +145,20 @@ async def test_cancelling_while_a_finished_answer_is_left_closes_its_connection(
             with pytest.raises(asyncio.CancelledError):
                 await leaving
             await server.all_gone()  # though the client is still open
+
+
+async def test_a_session_that_is_closed_or_of_another_loop_is_refused() -> None:
+    closed = aiohttp.ClientSession()
+    await closed.close()
+    async with Client("http://127.0.0.1:9", session=closed) as chat:
+        with pytest.raises(ConfigurationError, match="the session is closed") as caught:
+            await chat.complete("hi")
+        assert caught.value.cause == "bad-session"
+
+    def elsewhere(session: aiohttp.ClientSession) -> None:
+        asyncio.run(Client("http://127.0.0.1:9", session=session).complete("hi"))
+
+    async with aiohttp.ClientSession() as mine:
+        with pytest.raises(ConfigurationError, match="another event loop") as caught:
+            await asyncio.to_thread(elsewhere, mine)
+        assert caught.value.cause == "bad-session"
