@@ -12,8 +12,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Mapping
-from typing import TypeVar
+from collections.abc import Coroutine, Mapping
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -140,7 +140,7 @@ class Exchange:
             self._timer.reschedule(self._patience.wait.until)
 
     async def _read_refusal(self) -> bytes:
-        """The beginning of a refusal's body; whatever came is enough when it breaks, or does not end."""
+        """The beginning of a refusal's body; whatever came is enough when it breaks, or does not end in time."""
         assert self._response is not None
         body = b""
         try:
@@ -149,8 +149,8 @@ class Exchange:
                     body += data
         except TimeoutError:
             pass  # the evidence is incomplete, and the status says enough
-        except ResponseError as error:
-            if isinstance(error, ResponseTimeout) or self._abandoned:
+        except ResponseError:
+            if self._abandoned:
                 raise
         return body[: self._manner.limits.max_error]
 
@@ -261,20 +261,28 @@ class Exchange:
     def _await(self, phase: Phase, seconds: float | None) -> None:
         self._patience.await_next(phase, seconds, self._loop.time())
 
-    async def _bounded(self, wish: Awaitable[Result]) -> Result:
+    async def _bounded(self, wish: Coroutine[Any, Any, Result]) -> Result:
+        if self._abandoned:
+            wish.close()  # there is nothing left to do it with
+            raise self._left_alone()
         try:
-            async with asyncio.timeout_at(self._loop.time() if self._abandoned else self._patience.wait.until) as self._timer:
+            async with asyncio.timeout_at(self._patience.wait.until) as self._timer:
                 return await wish
         except TimeoutError:
             if self._abandoned:
-                raise ConnectionLost("the client was closed", cause="client-closed", partial=self.reader.text) from None
+                raise self._left_alone() from None
             wait = self._patience.wait
             raise ResponseTimeout(wait.phase, wait.seconds, partial=self.reader.text) from None
         except ResponseError as error:
+            if self._abandoned:
+                raise self._left_alone() from None  # whatever it is, it comes of closing
             error.partial = error.partial or self.reader.text
             raise
         finally:
             self._timer = None
+
+    def _left_alone(self) -> ConnectionLost:
+        return ConnectionLost("the client was closed", cause="client-closed", partial=self.reader.text)
 
     # -------------------------------------------------------------------------------------------------------------------------------- leaving
 
