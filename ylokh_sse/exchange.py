@@ -204,7 +204,10 @@ class Exchange:
         return self.reader.end(dropped=bool(unfinished))
 
     async def read_events(self) -> list[ServerSentEvent]:
-        """Read on until an event is complete, and return what is; empty at the end. An answer that came as one body is one event."""
+        """Read on until an event is complete, and return what is; empty at the end, which is after ``[DONE]`` as it is for parts.
+
+        An answer that came as one body is one event.
+        """
         if self.over:
             return []
         if self._kind is Kind.JSON:
@@ -214,10 +217,16 @@ class Exchange:
         self._raise_if_too_large()
         while data := await self._next_piece():
             if events := self._decoder.feed(data):
-                return events
+                return self._up_to_done(events)
             self._raise_if_too_large()
         self.over = True
         return []
+
+    def _up_to_done(self, events: list[ServerSentEvent]) -> list[ServerSentEvent]:
+        """Nothing follows the last event, and the connection may well stay open."""
+        last = next((number for number, event in enumerate(events, 1) if event.data.strip() == DONE), None)
+        self.over = last is not None
+        return events[:last]
 
     async def _next_piece(self) -> bytes:
         head, self._head = self._head, b""
@@ -237,13 +246,14 @@ class Exchange:
             raise BadJSON(f"the answer is no JSON ({error}): {excerpt(body)}", data=text) from None
 
     async def _read_body(self) -> bytes:
-        pieces = [self._head]
-        size = len(self._head)
-        while data := await self._read():
+        limit = self._manner.limits.max_body
+        pieces = []
+        size = 0
+        while data := await self._next_piece():
             pieces.append(data)
             size += len(data)
-            if size > self._manner.limits.max_body:
-                raise TooLarge(f"the answer is larger than {self._manner.limits.max_body} bytes", limit=self._manner.limits.max_body)
+            if size > limit:
+                raise TooLarge(f"the answer is larger than {limit} bytes", limit=limit)
         return b"".join(pieces)
 
     async def _read(self) -> bytes:
@@ -301,4 +311,4 @@ class Exchange:
         """Let go of the connection; harmless when that is done."""
         response = self._response
         if response is not None:
-            await response.aclose(linger=self.reader.done)
+            await response.aclose(linger=self.over)
