@@ -250,6 +250,11 @@ def _explain(error: BaseException, url: str) -> ResponseError | ConfigurationErr
             return proxy_wants_auth()
         case aiohttp.ClientHttpProxyError():
             return ConnectFailed(f"the proxy refused to connect to the server (HTTP {error.status})", cause="proxy-failed", fix=_PROXY_FIX)
+        case aiohttp.ClientConnectorDNSError() if error.host != urlsplit(url).hostname:
+            # With a proxy only its name is looked up here.
+            return ConnectFailed(
+                f"the proxy at {error.host}:{error.port} cannot be reached: {_os_words(error)}", cause="proxy-failed", fix=_PROXY_FIX
+            )
         case aiohttp.ClientConnectorDNSError():
             return ConnectFailed(f"no address is known for {error.host}: {_os_words(error)}", cause="dns-failed", fix="check the name of the host")
         case aiohttp.ClientSSLError() | tls.SSLError():
