@@ -323,6 +323,24 @@ async def test_cancelling_while_waiting_closes_the_connection(stage: str) -> Non
         await server.all_gone()
 
 
+async def test_cancelling_while_the_body_may_still_end_closes_the_connection() -> None:
+    never, leaving = asyncio.Event(), asyncio.Event()
+
+    async def ask(chat: Client) -> None:
+        async with chat.stream("hi") as answer:
+            async for _ in answer:
+                pass
+            leaving.set()
+
+    async with BytesServer(Exchange(head(), chunk(ONE + STOP + DONE), never)) as server, Client(server.url) as chat:
+        task = asyncio.create_task(ask(chat))
+        await leaving.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await server.all_gone()
+
+
 async def test_a_session_of_the_callers_is_used_and_neither_changed_nor_closed() -> None:
     async with aiohttp.ClientSession(headers={"X-Mine": "1"}) as session, loopback.serve() as server:
         async with Client(server.url, session=session) as chat:
