@@ -12,15 +12,15 @@ and compression.
 
 and ``python -m ylokh_sse.loopback --port 8000`` serves until Ctrl-C. It needs nothing beside what the package needs itself.
 
-`script` holds the words, `question` reads and checks what is asked, `answer` turns both into steps (these three are pure), `server` performs them,
-and `thread` gives the server an event loop of its own.
+`script` holds the words, `question` reads and checks what is asked, `answer` turns both into steps (these three are pure), and `server` performs
+them.
 """
 
 from __future__ import annotations
 
+from chat_answers.loopback import LoopbackUnavailable
 from ylokh_sse.loopback.script import GREETING, JOKE, PAGE, Call, Reply, Script, reply_to, split
 from ylokh_sse.loopback.server import DEFAULT_MODELS, MAX_REQUESTS, LoopbackServer, Request, serve
-from ylokh_sse.loopback.thread import LoopbackUnavailable
 
 __all__ = [
     "DEFAULT_MODELS",

@@ -11,9 +11,9 @@ import threading
 from collections.abc import Sequence
 from typing import get_args
 
+from chat_answers.loopback import LoopbackUnavailable
 from ylokh_sse.loopback.script import Call, CutHow, Reply, Script
 from ylokh_sse.loopback.server import DEFAULT_MODELS, LoopbackServer, serve
-from ylokh_sse.loopback.thread import LoopbackUnavailable
 
 THOUGHT = "Somebody asks, so there should be an answer. I know only a few of them, and this one will do."
 

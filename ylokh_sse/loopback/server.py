@@ -9,7 +9,6 @@ import asyncio
 import hmac
 import ipaddress
 import json
-import os
 import socket
 import struct
 from collections import deque
@@ -18,11 +17,11 @@ from typing import Final
 
 from aiohttp import web
 
+from chat_answers.loopback import Entrance, ThreadedServer
 from chat_answers.parts import JSON
 from ylokh_sse.loopback.answer import Cut, Head, Say, Stall, Step, Wait, reply_steps, steps
 from ylokh_sse.loopback.question import BadQuestion, read_question
 from ylokh_sse.loopback.script import Reply, Script, to_json
-from ylokh_sse.loopback.thread import LoopbackUnavailable, ThreadedServer
 
 DEFAULT_MODELS: Final = ("gpt-3.5-turbo",)
 
@@ -31,9 +30,6 @@ MOVED: Final = "/moved"
 
 MAX_REQUESTS: Final = 1000
 """How many requests are remembered, the last ones: more than any test makes, and a server that runs for days does not grow."""
-
-TURNS: Final = 5
-"""Turns of the event loop in which connections are gone that had only just been accepted when everything was closed."""
 
 _NOT_FOUND: Final = 404
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
@@ -136,21 +132,14 @@ class LoopbackServer(ThreadedServer):
         runner = web.ServerRunner(server, shutdown_timeout=0.01)
         await runner.setup()
         try:
-            await web.TCPSite(runner, self._host, self._port).start()
-            host = f"[{self._host}]" if ":" in self._host else self._host
-            self.listening(f"http://{host}:{runner.addresses[0][1]}")
-            await self.stopping.wait()
-        except OSError as error:
-            raise LoopbackUnavailable(f"cannot listen at {self._host}:{self._port}: {os.strerror(error.errno or 0)}") from error
+            entrance = Entrance(server, self._host, self._port)
+            try:
+                self.listening(entrance.origin)
+                await self.stopping.wait()
+            finally:
+                await entrance.close()
         finally:
-            for transport in list(self._connections):
-                transport.abort()
             await runner.cleanup()
-            for _ in range(TURNS):
-                for late in server.connections:
-                    if late.transport is not None:
-                        late.transport.abort()
-                await asyncio.sleep(0)
 
     async def _take(self, http: web.BaseRequest) -> web.StreamResponse:
         transport = http.transport
