@@ -23,7 +23,15 @@ from engineio_lite.packet import Packet
 from engineio_lite.state import SessionState
 
 _NOT_CONNECTED: Final = frozenset(
-    (Cause.CONNECT_FAILED, Cause.CONNECT_REFUSED, Cause.CONNECT_TIMEOUT, Cause.DNS_FAILED, Cause.TLS_FAILED, Cause.PROXY_FAILED)
+    (
+        Cause.CONNECT_FAILED,
+        Cause.CONNECT_REFUSED,
+        Cause.CONNECT_TIMEOUT,
+        Cause.DNS_FAILED,
+        Cause.TLS_FAILED,
+        Cause.PROXY_FAILED,
+        Cause.PROXY_AUTH_REQUIRED,
+    )
 )
 _NOT_THE_PROTOCOL: Final = frozenset((Cause.WEBSOCKET_PROTOCOL_ERROR, Cause.BAD_HTTP, Cause.BAD_UTF8, Cause.RESPONSE_TOO_LARGE))
 
