@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import ssl
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import hdrs
 
+from engineio_lite.aio.tunnel import TunnelFailed
 from engineio_lite.causes import Cause
 
 _MAX_SENTENCE = 300
@@ -17,12 +19,17 @@ _SECRETS = re.compile(r"\?[^\s'\"<>]+|(?<=//)[^/@\s]+@")
 """Where aiohttp quotes a URL: its query, which holds the sid, and user and password."""
 
 
-def explain_exception(error: BaseException, *, proxied: bool = False) -> tuple[Cause, str]:
+def explain_exception(error: BaseException, *, proxy: str | None = None) -> tuple[Cause, str]:
     """Name the cause of a failed request or socket, with one sentence that keeps the exception's own words.
 
-    With a proxy (`proxied`) only the proxy's name is looked up here, and only to the proxy are connections made.
+    With a `proxy` (its URL) only the proxy's name is looked up here, and only to the proxy are connections made.
     """
-    return Cause.PROXY_FAILED if proxied and _is_the_proxys(error) else _cause(error), _sentence(error)
+    if proxy is None or not _is_the_proxys(error):
+        return _cause(error), _sentence(error)
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        parts = urlsplit(proxy)
+        return Cause.PROXY_FAILED, f"the proxy at {parts.netloc.rpartition('@')[2]} made no connection in time"
+    return Cause.PROXY_FAILED, _sentence(error)
 
 
 def _is_the_proxys(error: BaseException) -> bool:
@@ -37,7 +44,7 @@ def _cause(error: BaseException) -> Cause:  # a list of cases, most specific fir
     match error:
         case aiohttp.ClientProxyConnectionError():
             return Cause.PROXY_FAILED
-        case aiohttp.ClientHttpProxyError():
+        case TunnelFailed() | aiohttp.ClientHttpProxyError():
             return Cause.PROXY_AUTH_REQUIRED if error.status == 407 else Cause.PROXY_FAILED
         case aiohttp.ClientConnectorDNSError():
             return Cause.DNS_FAILED
@@ -68,6 +75,8 @@ def _sentence(error: BaseException) -> str:
             return f"nobody listens at {error.host}:{error.port}"
         return f"no connection to {error.host}:{error.port}: {_words(error.os_error)}"[:_MAX_SENTENCE]
     words = _SECRETS.sub("", str(error).strip()) or "no further words"
+    if isinstance(error, TunnelFailed):
+        return words[:_MAX_SENTENCE]
     return f"{type(error).__name__}: {words}"[:_MAX_SENTENCE]
 
 

@@ -18,7 +18,7 @@ import contextlib
 from collections.abc import Mapping
 from socket import SHUT_RDWR
 from ssl import SSLContext
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -26,6 +26,7 @@ from aiohttp import ClientTimeout, WSMsgType
 
 import engineio_lite
 from engineio_lite.aio.errors import explain_exception
+from engineio_lite.aio.tunnel import TunnelConnector
 from engineio_lite.causes import Cause
 from engineio_lite.commands import OpenWebSocket, Poll, Post
 from engineio_lite.exceptions import LocalProtocolError, elide
@@ -135,35 +136,43 @@ class Network:
         self._connect_timeout = ClientTimeout(total=None, connect=timeouts.connect, sock_connect=timeouts.connect)
         self._spare: asyncio.Task[None] | None = None
         self._jar = session.cookie_jar if session is not None else (jar if jar is not None else new_jar())
-        self._session = self._own_session(timeouts, trust_env, session)
-        # A WebSocket gets a connection that is never used again. A proxy that answers 101 without upgrading would otherwise leave a dead one in the
-        # pool, and the next POST would find it. Where the caller's connector is used, that is the caller's choice.
-        self._websockets = self._own_session(timeouts, trust_env, session, force_close=True) if session is None else self._session
-
-    def _own_session(
-        self, timeouts: Timeouts, trust_env: bool, session: aiohttp.ClientSession | None, *, force_close: bool = False
-    ) -> aiohttp.ClientSession:
-        # The core has a deadline for every stage; only the making of a connection is timed here, so that it can be told from a slow answer.
-        timeout = self._connect_timeout
         if session is None:
-            return aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(force_close=True) if force_close else aiohttp.TCPConnector(keepalive_timeout=KEEPALIVE),
-                cookie_jar=self._jar,
-                timeout=timeout,
-                trust_env=trust_env,
-                middlewares=(self._with_spare, _once),
-            )
+            self._session = self._own_session(trust_env, TunnelConnector(keepalive=KEEPALIVE))
+        else:
+            self._session = self._shared_session(trust_env, session, None)
+        # A WebSocket gets a connection that is never used again. A proxy that answers 101 without upgrading would otherwise leave a dead one in the
+        # pool, and the next POST would find it. Where the caller's connector is used, that is the caller's choice; only if a proxy is in play,
+        # WebSockets come through a connector of ours, for which the caller's dials: that one knows no tunnel for plain ones, and would pool it.
+        self._websockets = self._session
+        if session is None:
+            self._websockets = self._own_session(trust_env, TunnelConnector())
+        elif isinstance(session.connector, aiohttp.TCPConnector) and (self._proxy or trust_env or _default_proxy(session) or session.trust_env):
+            self._websockets = self._shared_session(trust_env, session, TunnelConnector(dialer=session.connector))
+
+    # The core has a deadline for every stage; only the making of a connection is timed in these, so that it can be told from a slow answer.
+
+    def _own_session(self, trust_env: bool, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
-            connector=session.connector,
-            connector_owner=False,
+            connector=connector,
+            cookie_jar=self._jar,
+            timeout=self._connect_timeout,
+            trust_env=trust_env,
+            middlewares=(self._with_spare, _once),
+        )
+
+    def _shared_session(self, trust_env: bool, session: aiohttp.ClientSession, connector: aiohttp.TCPConnector | None) -> aiohttp.ClientSession:
+        """One with all that is the caller's, and a connector of our own if there is one."""
+        return aiohttp.ClientSession(
+            connector=connector or session.connector,
+            connector_owner=connector is not None,
             cookie_jar=session.cookie_jar,
             auth=session.auth,
-            timeout=timeout,
+            timeout=self._connect_timeout,
             trust_env=trust_env or session.trust_env,
             trace_configs=list(session.trace_configs),
             # aiohttp shows neither its middlewares nor its default proxy; losing the caller's would be worse than reading them here.
             middlewares=(*getattr(session, "_middlewares", ()), _once),
-            proxy=getattr(session, "_default_proxy", None),
+            proxy=_default_proxy(session),
         )
 
     async def _with_spare(self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
@@ -197,7 +206,7 @@ class Network:
                     return RequestFailed(command.request, Cause.RESPONSE_TOO_LARGE, detail)
                 return ResponseReceived(command.request, response.status, _pairs(response), body)
         except Exception as error:  # whatever a server or a proxy made aiohttp raise: it is named, and ends the session
-            cause, detail = explain_exception(_unwrap(error), proxied=self._proxy is not None)
+            cause, detail = explain_exception(_unwrap(error), proxy=self._proxy)
             return RequestFailed(command.request, cause, detail)
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes | None:
@@ -231,7 +240,7 @@ class Network:
             # 101, but not the answer that RFC 6455 asks for.
             return WebSocketFailed(command.socket, Cause.WEBSOCKET_PROTOCOL_ERROR, f"the answer 101 is no WebSocket handshake: {error.message}")
         except Exception as error:
-            return WebSocketFailed(command.socket, *explain_exception(_unwrap(error), proxied=self._proxy is not None))
+            return WebSocketFailed(command.socket, *explain_exception(_unwrap(error), proxy=self._proxy))
 
     async def close(self) -> None:
         """Close what is ours."""
@@ -255,6 +264,10 @@ async def hang_up(socket: aiohttp.ClientWebSocketResponse) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LINGER):
             await socket.close()
+
+
+def _default_proxy(session: aiohttp.ClientSession) -> Any:
+    return getattr(session, "_default_proxy", None)
 
 
 def new_jar() -> aiohttp.abc.AbstractCookieJar:

@@ -537,10 +537,10 @@ class EngineServer(RawServer):
 
 
 class Proxy(RawServer):
-    """An HTTP proxy that forwards and tunnels, and may want a user and password."""
+    """An HTTP proxy that forwards and tunnels, and may want a user and password, or TLS to itself."""
 
-    def __init__(self, *, credentials: str | None = None) -> None:
-        super().__init__()
+    def __init__(self, *, credentials: str | None = None, ssl: SSLContext | None = None) -> None:
+        super().__init__(ssl=ssl)
         self._wanted = None if credentials is None else "Basic " + base64.b64encode(credentials.encode()).decode()
 
     async def run(self, connection: Connection) -> None:
