@@ -21,21 +21,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import ipaddress
-import os
 import re
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future
-from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from chat_answers.loopback import Entrance, LoopbackUnavailable, ThreadedServer
 from chat_answers.parts import JSON
 from perplexity_labs import smalltalk
 from perplexity_labs.messages import DEFAULT_EVENT, REPLY_SUFFIX, ROLES
@@ -48,13 +45,6 @@ REWRITTEN = "Let me put that differently. "
 
 Reply: TypeAlias = tuple[str, tuple[JSON, ...]]
 """The name and the arguments of one event."""
-
-LISTEN_LIMIT = 10.0
-"""Seconds until the server must listen; it takes milliseconds."""
-
-
-class LoopbackUnavailable(Exception):
-    """The server cannot be started, in one line: python-socketio is not installed, or the address cannot be bound."""
 
 
 class Script(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,7 +140,7 @@ class Visitor:
         self.left: str | None = None
 
 
-class LoopbackServer:
+class LoopbackServer(ThreadedServer):
     """A server from `async with` (or `with`) to the end of the block; `url` is its origin, and `visitors` are all who were let in, in order.
 
     Make one with `serve`. Entering raises `LoopbackUnavailable`; leaving cuts what is still connected.
@@ -159,20 +149,19 @@ class LoopbackServer:
     def __init__(self, script: Script, *, host: str, port: int, engine: dict[str, Any]) -> None:
         if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
             raise ValueError(f"expected a loopback address, got {host!r}: this server is for this machine only")
+        super().__init__("perplexity_labs.loopback")
         self.visitors: list[Visitor] = []
         self._script = script
         self._host, self._port = host, port
         self._engine = engine
         self._here: dict[str, Visitor] = {}
-        self._listening: Future[str] = Future()
-        self._gone: Future[None] = Future()
         self._sio: Any = None
         self._line = _Line()
 
     @property
     def url(self) -> str:
         """The origin, ``http://127.0.0.1:PORT``."""
-        return self._listening.result(timeout=0)
+        return self.origin
 
     @property
     def questions(self) -> list[JSON]:
@@ -181,55 +170,15 @@ class LoopbackServer:
 
     async def everyone_left(self) -> None:
         """Wait until nobody is connected (at once if nobody ever was), inside the server's block; cancelling it is safe."""
-        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._empty.wait(), self._loop))
-
-    # --- Starting and stopping. Nothing here runs in the server's thread.
-
-    def __enter__(self) -> Self:
-        self._start()
-        self._listening.result(LISTEN_LIMIT)
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self._ask_to_stop()
-        self._gone.result()
-
-    async def __aenter__(self) -> Self:
-        self._start()
-        try:
-            # Shielded, as a cancelled future could not take the result that the thread is about to put in.
-            await asyncio.shield(asyncio.wrap_future(self._listening))
-        except asyncio.CancelledError:
-            # The thread may not have begun yet; it can be stopped once it listens.
-            self._listening.add_done_callback(lambda _: self._ask_to_stop())
-            raise
-        return self
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self._ask_to_stop()
-        await asyncio.shield(asyncio.wrap_future(self._gone))
-
-    def _start(self) -> None:
-        threading.Thread(target=self._run_thread, name="perplexity_labs.loopback", daemon=True).start()
-
-    def _ask_to_stop(self) -> None:
-        # A loop that is closed already has stopped by itself.
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._stop.set)
+        await self.ask(self._everyone_left())
 
     # --- Everything below runs in the server's thread.
 
-    def _run_thread(self) -> None:
-        try:
-            asyncio.run(self._serve())
-        except BaseException as error:
-            if not self._listening.done():
-                self._listening.set_exception(error)
-        finally:
-            self._gone.set_result(None)
+    async def _everyone_left(self) -> None:
+        await self._empty.wait()
 
-    async def _serve(self) -> None:
-        self._loop, self._stop, self._empty = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+    async def main(self) -> None:
+        self._empty = asyncio.Event()
         self._empty.set()
         app = web.Application(middlewares=[self._line.watch])
         self._sio = _make_socketio(self._engine)
@@ -240,15 +189,15 @@ class LoopbackServer:
         # Nothing here is worth waiting for at the end.
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
         await runner.setup()
+        assert runner.server is not None
         try:
-            await web.TCPSite(runner, self._host, self._port).start()
-            host = f"[{self._host}]" if ":" in self._host else self._host
-            self._listening.set_result(f"http://{host}:{runner.addresses[0][1]}")
-            await self._stop.wait()
-        except OSError as error:
-            raise LoopbackUnavailable(f"cannot listen at {self._host}:{self._port}: {os.strerror(error.errno or 0)}") from error
+            entrance = Entrance(runner.server, self._host, self._port)
+            try:
+                self.listening(entrance.origin)
+                await self.stopping.wait()
+            finally:
+                await entrance.close()
         finally:
-            self._line.cut()
             await runner.cleanup()
 
     async def _on_connect(self, sid: str, environ: dict[str, Any], auth: JSON = None) -> None:
