@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from chat_answers import ChatError
+from chat_answers.loopback import LoopbackUnavailable
 from engineio_lite.capture import Recorder, Row, timeline
 from engineio_lite.capture.timeline import DOWN, UP
 from engineio_lite.cli._console import FOUND, USAGE, fail, readable_errors
@@ -45,8 +46,8 @@ def command(question: str, show_all: bool, as_json: bool) -> None:
 
     \b
     Exit codes: 0 everything that should cross the wire did; 1 something is
-    missing, or there was no answer; 2 the demo extra is not installed;
-    130 interrupted.
+    missing, there was no answer, or the server cannot be started; 2 the demo
+    extra is not installed; 130 interrupted.
     """
     try:
         import socketio  # noqa: F401  # the server needs it; better to know before anything is printed
@@ -72,6 +73,8 @@ def demonstrate(console: Console, question: str) -> list[Row]:
         asyncio.run(_converse(question, recorder, console))
     except ChatError as error:
         fail(f"{error.message} [{error.cause}]", FOUND, error.fix)
+    except LoopbackUnavailable as error:
+        fail(str(error), FOUND)
     # The only secret here is a constant of the dialect, known to everyone. The table cuts what is too long for it.
     return timeline(recorder.records, secrets=True, width=1000)
 

@@ -20,10 +20,10 @@ from perplexity_labs.loopback import JOKE
 LIMIT = 30.0
 
 
-def demo(*arguments: str, without: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the command; `without` names a package that is not to be found."""
-    hide = f"import sys; sys.modules[{without!r}] = None; " if without else ""
-    code = f"{hide}from engineio_lite.cli import main; main()"
+def demo(*arguments: str, without: str | None = None, first: str = "") -> subprocess.CompletedProcess[str]:
+    """Run the command; `without` names a package that is not to be found, `first` is code that runs before."""
+    hide = f"import sys; sys.modules[{without!r}] = None" if without else ""
+    code = f"{hide}\n{first}\nfrom engineio_lite.cli import main; main()"
     environment = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1"}
     return subprocess.run(
         [sys.executable, "-c", code, "demo", *arguments],
@@ -77,6 +77,19 @@ def test_a_missing_extra_is_one_line() -> None:
     done = demo(without="click")
     assert done.returncode == 2
     assert done.stderr == "engineio-lite: the command line needs the cli extra: pip install 'engineio-lite[cli]'\n"
+
+
+NO_SOCKETS = """
+import errno, socket
+def refuse(*arguments, **options): raise OSError(errno.EACCES, "no")
+socket.create_server = refuse
+"""
+
+
+def test_a_server_that_cannot_be_started_is_one_line() -> None:
+    done = demo(first=NO_SOCKETS)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: cannot listen at 127.0.0.1:0: Permission denied\n"
 
 
 def test_ctrl_c_leaves_in_one_line() -> None:
