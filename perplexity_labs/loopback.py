@@ -37,6 +37,8 @@ from chat_answers.parts import JSON
 from perplexity_labs import smalltalk
 from perplexity_labs.messages import DEFAULT_EVENT, REPLY_SUFFIX, ROLES
 
+__all__ = ["JOKE", "REWRITTEN", "SOURCES", "LoopbackServer", "LoopbackUnavailable", "Reply", "Script", "Visitor", "complaint", "serve", "split"]
+
 JOKE, SOURCES = smalltalk.JOKE
 """What the server says, word by word, to whatever is not among the questions of `smalltalk`, unless it is told otherwise."""
 

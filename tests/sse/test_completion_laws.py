@@ -79,7 +79,7 @@ def check(parts: list[Part]) -> None:
         msgspec.json.encode(part)  # which half a character cannot be
         if isinstance(part, TextDelta | ReasoningDelta):
             assert part.text, "a delta is empty"
-        if not isinstance(part, Citations | Usage):
+        if not isinstance(part, Citations | Usage | RawChunk):
             assert part.index not in ended, "something after the end"
         if isinstance(part, Finish):
             ended.add(part.index)
