@@ -63,7 +63,7 @@ def printed(printer: Printer, parts: Sequence[Part], capsys: Captured) -> tuple[
         (ConnectFailed("nobody"), 3),
         (ConnectionLost("gone"), 4),
         (ResponseTimeout(Phase.IDLE, 1), 4),
-        (ResponseTimeout(Phase.CONNECT, 1), 4),
+        (ResponseTimeout(Phase.CONNECT, 1), 3),
         (ResponseError("another"), 1),
         (ChatError("another", cause="other"), 1),
     ],
