@@ -1,11 +1,12 @@
-"""How fast a stream of server-sent events is decoded, in large chunks and in small ones, beside those who do the same.
+"""How fast a stream of server-sent events is decoded, in large chunks and in small ones, beside those who do the same; and how fast it is understood.
 
     python -m benchmarks.sse [--megabytes N] [--rounds N] [--json]
 
 Chat events of some 235 bytes, as an OpenAI-compatible server streams them: ``data: {…}`` and a blank line. Every side reads the same chunks of one
 stream and makes an object of each event; "bare split" is the floor, which cuts at blank lines and decodes what is between, and knows no rule of the
-protocol at all. There is no network in this, and no JSON is read. The sides take turns, and the fastest turn of each counts, in the processor's own
-time: a busy machine slows everybody down, and never makes anybody faster. What counts is the ratios.
+protocol at all. There is no network in this, and no JSON is read but by "ours to parts", which goes all the way from bytes to the parts of a chat
+answer. The sides take turns, and the fastest turn of each counts, in the processor's own time: a busy machine slows everybody down, and never makes
+anybody faster. What counts is the ratios.
 
 The peers are those of the `bench` extra; one that is not installed is named as such. How each is driven is told at its function, because some bring
 their own idea of where bytes come from.
@@ -26,6 +27,7 @@ from itertools import cycle, islice
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from ylokh_sse.completions import CompletionReader
 from ylokh_sse.decoder import SSEDecoder
 
 CHUNKS = (16 * 1024, 64)
@@ -88,6 +90,17 @@ def ours(stream: Stream) -> int:
     return count
 
 
+def ours_to_parts(stream: Stream) -> int:
+    """The same, and what the client makes of it: JSON, and a part of the answer for each event."""
+    decoder, reader = SSEDecoder(), CompletionReader(max_answer_characters=stream.size)
+    receive = reader.receive
+    count = 0
+    for chunk in stream.chunks:
+        for event in decoder.feed(chunk):
+            count += len(receive(event))
+    return count
+
+
 def bare_split(stream: Stream) -> int:
     """What cannot be done without: cut at blank lines, take the name off, decode."""
     count = 0
@@ -145,6 +158,7 @@ SIDES: dict[str, tuple[Side, str | None]] = {
     "aiohttp-sse-client": (aiohttp_sse_client, "aiohttp-sse-client"),
     "sseclient": (sseclient, "sseclient"),
     "bare split": (bare_split, None),
+    "ours to parts": (ours_to_parts, None),
 }
 """Every side, and the distribution that it is of; a row more is an entry more."""
 
@@ -275,13 +289,15 @@ def titled(name: str) -> str:
 def table(rates: Rates) -> Iterator[str]:
     """The results as lines: how fast, and how ours compares."""
     yield f"{'':26}" + "".join(f"{f'{step} byte chunks':>34}" for step in CHUNKS)
-    yield f"{'':26}" + f"{'MB/s':>10}{'M events/s':>12}{'ours / it':>12}" * len(CHUNKS)
+    yield f"{'':26}" + f"{'MB/s':>10}{'µs an event':>12}{'ours / it':>12}" * len(CHUNKS)
     for name in SIDES:
         line = f"{titled(name):26}"
         for step in CHUNKS:
             rate, mine = rates[step, name], rates[step, "ours"]
             assert mine is not None
-            line += f"{'not installed':>34}" if rate is None else f"{rate.megabytes:10.0f}{rate.events:12.2f}{mine.megabytes / rate.megabytes:11.2f}x"
+            line += (
+                f"{'not installed':>34}" if rate is None else f"{rate.megabytes:10.0f}{1 / rate.events:12.2f}{mine.megabytes / rate.megabytes:11.2f}x"
+            )
         yield line
 
 

@@ -30,25 +30,21 @@ class Mender:
     """Mends one text that comes in pieces: `feed` gives what is whole by now, `end` what was still held back."""
 
     def __init__(self) -> None:
-        self._half = ""
-
-    @property
-    def holds(self) -> bool:
-        """Whether half a character waits for its other half."""
-        return self._half != ""
+        self.half = ""
+        """The half of a character that waits for its other half, if one does."""
 
     def feed(self, text: str) -> str:
         """Return what is whole, often `text` itself; at most one half is held back."""
-        if not self._half and (text.isascii() or not has_halves(text)):
+        if not self.half and (text.isascii() or not has_halves(text)):
             return text
         if not text:
             return ""
-        text, self._half = self._half + text, ""
+        text, self.half = self.half + text, ""
         if "\ud800" <= text[-1] <= "\udbff":
-            text, self._half = text[:-1], text[-1]
+            text, self.half = text[:-1], text[-1]
         return mend(text)
 
     def end(self) -> str:
         """Return what was held back, as the character that stands for what cannot be shown; often nothing."""
-        half, self._half = self._half, ""
+        half, self.half = self.half, ""
         return mend(half)

@@ -84,18 +84,20 @@ class _Answer:
         self.finish_reason: str | None = None
         self.text: list[str] = []
         self._spend = spend
+        self.is_plain = not split_reasoning
+        """Whether what the service says is the text, and nothing in it is told apart."""
         self._splitter = ThinkSplitter(index) if split_reasoning else None
         # What the service said before thoughts were split off; the same list where they are not.
         self._content = self.text if self._splitter is None else []
         self._thoughts: list[str] = []
-        self._text_mender = Mender()
+        self.text_mender = Mender()
         self._thought_mender = Mender()
         self._calls = ToolCalls(index, spend)
 
     def say(self, content: str) -> list[Part]:
         """The answer goes on: return what of it can be told."""
         self._spend(len(content))
-        content = self._text_mender.feed(content)
+        content = self.text_mender.feed(content)
         return self._tell(content) if content else []
 
     def receive(self, news: AnswerNews) -> list[Part]:
@@ -109,7 +111,7 @@ class _Answer:
 
     def flush(self) -> list[Part]:
         """Nothing more will be said: return what was held back."""
-        parts = [*self._tell_thought(self._thought_mender.end()), *self._tell(self._text_mender.end())]
+        parts = [*self._tell_thought(self._thought_mender.end()), *self._tell(self.text_mender.end())]
         return parts + self._note(self._splitter.end()) if self._splitter else parts
 
     def end(self) -> list[Part]:
@@ -153,7 +155,7 @@ class _Answer:
 
     def _say_whole(self, content: str) -> list[Part]:
         content, told = mend(content), _join(self._content)
-        self._text_mender.end()
+        self.text_mender.end()
         if not content or content == told:
             return []
         return self.say(content[len(told) :]) if content.startswith(told) else self._rewrite(content)
@@ -239,8 +241,7 @@ class CompletionReader:
                 except REFUSED:
                     pass
                 else:
-                    answer = self._answers.get(choice.index) or self._begin(choice.index)
-                    return answer.say(choice.delta.content)
+                    return self._say(choice.index, choice.delta.content)
             return self._receive_any(event)
         except TooMany as error:
             raise self._fail(TooLarge(str(error), limit=error.limit)) from None
@@ -276,6 +277,17 @@ class CompletionReader:
             raise self._fail(UnexpectedResponse(str(error), raw=body)) from None
         except TooMany as error:
             raise self._fail(TooLarge(str(error), limit=error.limit)) from None
+
+    def _say(self, index: int, content: str) -> list[Part]:
+        """The answer `index` goes on with a text that has no halves of characters in it."""
+        answer = self._answers.get(index) or self._begin(index)
+        characters = self._characters + len(content)
+        if not content or not answer.is_plain or answer.text_mender.half or characters > self._limit:
+            return answer.say(content)
+        # The same as that comes to where nothing is held back; this is nearly every event of a stream, and a call costs as much as all of it.
+        self._characters = characters
+        answer.text.append(content)
+        return [TextDelta(content, index)]
 
     def _receive_any(self, event: Event) -> list[Part]:
         data = event.data.strip()
