@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 import click
 
 from chat_answers.console import EXIT_CODES, Printer, conversation, make_printer, output_options, read_question
-from ylokh_sse.client import Client
+from ylokh_sse.client import Client, Messages
 from ylokh_sse.request import DEFAULT_MODEL, KEY_VARIABLE, URL_VARIABLE
 
 REFUSALS: Final = ("unauthorized", "forbidden", "challenge-page")
 """Causes with which a service lets nobody in."""
+
+OPTIONS: Final = {
+    "messages": "QUESTION and --system make the messages",
+    "model": "the model has an option of its own, --model",
+    "stream": "whether to stream has an option of its own, --no-stream",
+}
+"""Fields that are not given with --field, and how they are."""
 
 
 @click.command(epilog=EXIT_CODES)
@@ -54,33 +62,37 @@ def ask(
             messages.insert(0, {"role": "system", "content": system})
         chat = Client(base_url, api_key, proxy=proxy, timeout=timeout, retries=retries, split_reasoning=think is not None)
         show = _show_events if raw else _show_parts if stream else _show_whole
-        asyncio.run(show(chat, printer, messages=messages, model=model, **body))
+        asyncio.run(show(chat, printer, messages, {"model": model, **body}))
 
 
 def _field(words: str) -> tuple[str, Any]:
     name, equals, value = words.partition("=")
     if not name or not equals:
         raise click.UsageError(f"--field {words!r}: expected NAME=JSON.")
+    if name in OPTIONS:
+        raise click.UsageError(f"--field {words!r}: {OPTIONS[name]}.")
     try:
         return name, json.loads(value)
     except ValueError:
         return name, value  # a text without its quotes, as anybody would type it
+    except RecursionError:
+        raise click.UsageError(f"--field {name}: nested too deeply.") from None
 
 
-async def _show_parts(chat: Client, printer: Printer, **question: Any) -> None:
-    async with chat, chat.stream(**question) as answer:
+async def _show_parts(chat: Client, printer: Printer, messages: Messages, fields: Mapping[str, Any]) -> None:
+    async with chat, chat.stream(messages, **fields) as answer:
         async for part in answer:
             printer.part(part)
     printer.end()
 
 
-async def _show_whole(chat: Client, printer: Printer, **question: Any) -> None:
+async def _show_whole(chat: Client, printer: Printer, messages: Messages, fields: Mapping[str, Any]) -> None:
     async with chat:
-        whole = await chat.complete(**question)
+        whole = await chat.complete(messages, **fields)
     printer.completion(whole)
 
 
-async def _show_events(chat: Client, printer: Printer, **question: Any) -> None:
-    async with chat, chat.stream(**question) as answer:
+async def _show_events(chat: Client, printer: Printer, messages: Messages, fields: Mapping[str, Any]) -> None:
+    async with chat, chat.stream(messages, **fields) as answer:
         async for event in answer.events():
             printer.raw({"event": event.event, "data": event.data, "id": event.id, "retry": event.retry})

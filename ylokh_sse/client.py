@@ -118,7 +118,7 @@ class Client:
 
     # --------------------------------------------------------------------------------------------------------------------------------- asking
 
-    def stream(self, messages: Messages, *, model: str = DEFAULT_MODEL, **fields: Any) -> Answer:
+    def stream(self, /, messages: Messages, *, model: str = DEFAULT_MODEL, **fields: Any) -> Answer:
         """Ask for an answer as it is written; to be entered with ``async with``, which asks.
 
         `messages` is one user message or a history, passed on as it is. `fields` go into the body (``temperature=0.2``, ``n=2``, ``tools=[…]``,
@@ -126,7 +126,7 @@ class Client:
         """
         return Answer(self, self._question(messages, model, fields, stream=True), self._manner)
 
-    async def complete(self, messages: Messages, *, model: str = DEFAULT_MODEL, **fields: Any) -> Completion:
+    async def complete(self, /, messages: Messages, *, model: str = DEFAULT_MODEL, **fields: Any) -> Completion:
         """Ask for a whole answer, and return it; arguments and errors as for `stream`. Safe to cancel: the connection is closed.
 
         Nothing comes before the answer is complete, so the wait for the first byte is not bounded by itself, only the whole.
@@ -134,12 +134,12 @@ class Client:
         async with self.whole(messages, model=model, **fields) as answer:
             return await answer.result()
 
-    def whole(self, messages: Messages, *, model: str = DEFAULT_MODEL, **fields: Any) -> Answer:
+    def whole(self, /, messages: Messages, *, model: str = DEFAULT_MODEL, **fields: Any) -> Answer:
         """As `stream`, for an answer that the server sends in one piece; `complete` is the short way where its sum is all that is wanted."""
         patient = replace(self._manner, timeout=replace(self._manner.timeout, first_byte=None))
         return Answer(self, self._question(messages, model, fields, stream=False), patient)
 
-    def stream_sync(self, messages: Messages, *, model: str = DEFAULT_MODEL, **fields: Any) -> BlockingIterator[Part]:
+    def stream_sync(self, /, messages: Messages, *, model: str = DEFAULT_MODEL, **fields: Any) -> BlockingIterator[Part]:
         """Ask, and iterate over the answer as it is written, from ordinary code; arguments and errors as for `stream`.
 
         Each has a connection of its own, made at the first step and closed at the end, by leaving a ``with`` block or by dropping it. Raises
@@ -155,7 +155,7 @@ class Client:
 
         return BlockingIterator(parts)
 
-    def complete_sync(self, messages: Messages, *, model: str = DEFAULT_MODEL, **fields: Any) -> Completion:
+    def complete_sync(self, /, messages: Messages, *, model: str = DEFAULT_MODEL, **fields: Any) -> Completion:
         """Ask for a whole answer from ordinary code, and return it; as `complete`. Raises `ConfigurationError` where an event loop runs."""
         self._refuse_sync("complete_sync", "complete")
 
