@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from tests.sse.raw import REQUEST, BytesServer, End, Exchange, chunk, head, whole
-from ylokh_sse import Client, ConfigurationError, ConnectFailed, ConnectionLost, RetryPolicy, TextDelta, UnexpectedResponse, loopback
+from ylokh_sse import Client, ConfigurationError, ConnectFailed, ConnectionLost, RetryPolicy, ServerError, TextDelta, UnexpectedResponse, loopback
 from ylokh_sse.loopback import Script
 
 ONE = b'data: {"choices":[{"index":0,"delta":{"content":"one"}}]}\n\n'
@@ -162,3 +162,26 @@ async def test_a_session_that_is_closed_or_of_another_loop_is_refused() -> None:
         with pytest.raises(ConfigurationError, match="another event loop") as caught:
             await asyncio.to_thread(elsewhere, mine)
         assert caught.value.cause == "bad-session"
+
+
+async def test_a_question_that_failed_has_no_headers() -> None:
+    async with BytesServer(Exchange(head(500, length=0))) as server, Client(server.url, retries=0) as chat:
+        answer = chat.stream("hi")
+        with pytest.raises(ServerError):
+            await answer.__aenter__()
+        assert (answer.headers, answer.partial, answer.skipped) == ({}, "", 0)
+
+
+async def test_an_address_that_cannot_be_reached_is_no_connection() -> None:
+    async with Client("http://255.255.255.255:9", retries=0) as chat:  # which is refused by this machine: nobody connects to everybody
+        with pytest.raises(ConnectFailed) as caught:
+            await chat.complete("hi")
+    assert caught.value.cause == "connect-failed"
+    assert str(caught.value).startswith("no connection to 255.255.255.255:9: ")
+
+
+async def test_a_name_that_is_none_is_a_wrong_url() -> None:
+    async with Client(f"http://{'a' * 100}.example") as chat:
+        with pytest.raises((ConfigurationError, ConnectFailed)) as caught:
+            await chat.complete("hi")
+    assert caught.value.cause in ("bad-option", "dns-failed")
