@@ -25,6 +25,7 @@ from ylokh_sse.decoder import ServerSentEvent, SSEDecoder
 from ylokh_sse.exceptions import APIError, BadJSON, TooLarge
 from ylokh_sse.limits import MAX_ERROR_TIME, Limits, Timeout
 from ylokh_sse.network import Network, Response
+from ylokh_sse.request import show_url
 from ylokh_sse.response import Kind, RetryPolicy, can_tell, decode_json, excerpt, explain, is_nothing_here, judge
 
 Result = TypeVar("Result")
@@ -37,6 +38,9 @@ class Question(msgspec.Struct, frozen=True):
     """Where it may be asked, in the order in which that is tried."""
     headers: Mapping[str, str]
     body: bytes
+
+    def __repr__(self) -> str:
+        return f"<Question to {show_url(self.urls[0])}>"
 
 
 class Manner(msgspec.Struct, frozen=True):

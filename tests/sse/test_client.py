@@ -469,6 +469,12 @@ async def test_the_key_is_in_no_error_even_if_the_server_repeats_it(script: Scri
     assert KEY not in _everything_said(caught.value)
 
 
+async def test_the_key_is_in_nothing_that_a_debugger_shows() -> None:
+    async with loopback.serve(key=KEY) as server, Client(f"{server.url}?token={KEY}", KEY) as chat, chat.stream("hi") as answer:
+        seen = [chat, answer, answer._exchange, answer._question, answer._manner]
+        assert KEY not in "".join(map(repr, seen))
+
+
 async def test_the_key_is_in_no_error_of_a_failed_connection(unused_tcp_port: int) -> None:
     dead = f"127.0.0.1:{unused_tcp_port}"
     for url, proxy in ((f"http://{dead}", None), (f"https://{dead}", None), ("http://127.0.0.1:9", f"http://user:{KEY}@{dead}")):
