@@ -10,7 +10,7 @@ import msgspec
 from chat_answers.timeouts import check_seconds
 
 
-class Timeout(msgspec.Struct, frozen=True, kw_only=True):
+class Timeout(msgspec.Struct, frozen=True):
     """How long, in seconds; None is no limit. Connecting has limits of its own, in the engine, and counts towards `total`.
 
     Raises `ConfigurationError` for what is no number of seconds.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
 from ssl import SSLContext
 from types import NoneType, TracebackType
 from typing import Any, Self, TypedDict, TypeVar, Unpack
@@ -305,9 +305,9 @@ class Answer:
             self._hide(error)
             raise
 
-    def text(self) -> AsyncIterator[str]:
-        """Iterate over the text of the first answer, and nothing else of it."""
-        return _Texts(self)
+    def text(self) -> Texts:
+        """Iterate over the text of the first answer, and nothing else of it; or await it for what of it is still to come."""
+        return Texts(self)
 
     async def result(self) -> Completion:
         """Read to the end, and return the whole answer, what was read before included."""
@@ -341,8 +341,8 @@ class Answer:
         return f"<Answer, {'closed' if self._closed else f'{len(self._collector.text)} characters so far'}>"
 
 
-class _Texts:
-    """The text among an answer's parts."""
+class Texts:
+    """The text among an answer's parts: ``async for`` it piece by piece, or ``await`` all that is still to come."""
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
@@ -355,6 +355,12 @@ class _Texts:
             part = await anext(self._answer)
             if isinstance(part, TextDelta) and part.index == 0:
                 return part.text
+
+    def __await__(self) -> Generator[Any, None, str]:
+        return self._all().__await__()
+
+    async def _all(self) -> str:
+        return "".join([text async for text in self])
 
 
 class _Events:

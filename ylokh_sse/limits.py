@@ -10,7 +10,7 @@ from chat_answers.exceptions import ConfigurationError
 from chat_answers.timeouts import check_seconds
 
 
-class Timeout(msgspec.Struct, frozen=True, kw_only=True):
+class Timeout(msgspec.Struct, frozen=True):
     """How long each stage may take, in seconds; None is no limit of its own. Raises `ConfigurationError` for what is no such number."""
 
     connect: float | None = 10.0

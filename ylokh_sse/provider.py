@@ -36,7 +36,7 @@ class Ylokh:
     supports_message_history: ClassVar[bool] = True
     supports_gpt_35_turbo: ClassVar[bool] = True
     default_model: ClassVar[str] = DEFAULT_MODEL
-    models: ClassVar[Sequence[str]] = (DEFAULT_MODEL,)
+    models: ClassVar[list[str]] = [DEFAULT_MODEL]
 
     @classmethod
     async def create_async_generator(

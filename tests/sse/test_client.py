@@ -114,6 +114,8 @@ async def test_the_text_alone() -> None:
     async with loopback.serve(Script(text="Hello there", reasoning="Hm.")) as server, Client(server.url) as chat:
         async with chat.stream("hi") as answer:
             assert [text async for text in answer.text()] == ["Hello", " there"]
+        async with chat.stream("hi") as answer:
+            assert await answer.text() == "Hello there"
 
 
 async def test_a_whole_answer_is_the_same_as_a_streamed_one() -> None:
