@@ -4,7 +4,7 @@ The module knows aiohttp and nothing of chat. It keeps the promises that the lay
 
 - A question is sent once each time it is asked to be, and no redirect is followed: a key does not go where somebody else says.
 - What arrived before a connection broke is read first. aiohttp forgets what it has buffered as soon as the connection fails, so a task of ours
-  takes each piece out of there as it comes, and waits when too much is unread, which slows the server down.
+  takes each piece out of there as it comes, and reads no more from the connection while too much is unread, which slows the server down.
 - aiohttp's errors hold the request with its headers, the key among them; so they are never passed on, and never the cause of an error of ours.
 - A session that the caller passes in is never changed and never closed: its connections and cookies are shared by a session of our own.
 """
@@ -162,6 +162,7 @@ class Response:
         self._news = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
+        self._paused = False
         self._error: ResponseError | None = None
         self.ended = False
         """Whether the body has ended, in whatever way; what came before may still be unread."""
@@ -189,7 +190,26 @@ class Response:
         self._unread.clear()
         self._size = 0
         self._room.set()
+        if self._paused:
+            self._pause(False)
         return data
+
+    async def _let_wait(self) -> None:
+        """Let the server wait for the reader. What aiohttp has of the body by now is taken all the same, as it would not survive the connection.
+
+        That is not much, unless it is compressed: then it may be a thousand times as much as what came, and is left where it is.
+        """
+        if "content-encoding" in self.headers:
+            self._room.clear()
+            await self._room.wait()
+        else:
+            self._pause(True)
+
+    def _pause(self, pause: bool) -> None:
+        self._paused = pause
+        connection = self._response.connection  # None once the body has ended
+        if connection is not None and (protocol := connection.protocol) is not None:
+            (protocol.pause_reading if pause else protocol.resume_reading)()
 
     def _watch_connection(self) -> asyncio.Future[None] | None:
         """Have the body fail when its connection ends without that: aiohttp closes it where the framing makes no sense, and forgets the reader."""
@@ -213,8 +233,7 @@ class Response:
                 self._size += len(data)
                 self._news.set()
                 if self._size > MAX_UNREAD:
-                    self._room.clear()
-                    await self._room.wait()
+                    await self._let_wait()
         except (aiohttp.ClientError, OSError) as error:
             self._error = _explain_body(error)
             self._error.__cause__ = _harmless(error)

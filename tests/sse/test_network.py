@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -10,9 +11,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.sse.raw import REQUEST, BytesServer, End, Exchange, chunk, head, whole
+from tests.sse.raw import LAST_CHUNK, REQUEST, BytesServer, End, Exchange, chunk, head, whole
 from ylokh_sse import Client, ConfigurationError, ConnectFailed, ConnectionLost, RetryPolicy, ServerError, TextDelta, UnexpectedResponse, loopback
 from ylokh_sse.loopback import Script
+from ylokh_sse.network import MAX_UNREAD
 
 ONE = b'data: {"choices":[{"index":0,"delta":{"content":"one"}}]}\n\n'
 STOP = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
@@ -185,3 +187,29 @@ async def test_a_name_that_is_none_is_a_wrong_url() -> None:
         with pytest.raises((ConfigurationError, ConnectFailed)) as caught:
             await chat.complete("hi")
     assert caught.value.cause in ("bad-option", "dns-failed")
+
+
+async def test_a_reader_who_is_far_behind_gets_all_that_came_before_the_connection_broke() -> None:
+    count = 1200  # a little more than is kept for a slow reader, so that the end comes while the server is made to wait
+    events = [b'data: {"choices":[{"index":0,"delta":{"content":"%06d%b"}}]}\n\n' % (number, b"x" * 900) for number in range(count)]
+    async with BytesServer(Exchange(head(), *map(chunk, events))) as server, Client(server.url, retries=0) as chat:
+        async with chat.stream("hi") as answer:
+            assert isinstance(await anext(answer), TextDelta)
+            await server.all_gone()
+            with pytest.raises(ConnectionLost) as caught:
+                await answer.result()
+    assert caught.value.partial == "".join(f"{number:06}" + "x" * 900 for number in range(count))
+
+
+async def test_what_expands_without_end_is_not_kept_for_a_reader_who_does_not_read() -> None:
+    body = gzip.compress(ONE + b": x\n\n" * 10_000_000)
+    headers = [("Content-Encoding", "gzip")]
+    async with BytesServer(Exchange(head(headers=headers), chunk(body), LAST_CHUNK, end=End.OPEN)) as server, Client(server.url) as chat:
+        async with chat.stream("hi") as answer:
+            assert await anext(answer) == TextDelta("one")
+            await asyncio.sleep(0.2)  # what is tested is that something does not happen, and that cannot be waited for
+            assert answer._exchange is not None
+            response = answer._exchange._response
+            assert response is not None
+            assert sum(map(len, response._unread)) < 4 * MAX_UNREAD
+            assert not response.ended
