@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -88,7 +89,15 @@ class Working:
 
     def __get__(self, instance: object, owner: type) -> bool:
         url: str | None = (instance or owner).url  # type: ignore[attr-defined]  # it stands beside `url`
-        return bool(url) and url != self.retired
+        return bool(url) and not is_at(url, self.retired)
+
+
+def is_at(url: str | None, service: str | None) -> bool:
+    """Whether a URL leads to the host of a service, whatever the rest of it says."""
+    try:
+        return url is not None and service is not None and urlsplit(url).hostname == urlsplit(service).hostname
+    except ValueError:
+        return False  # it leads nowhere
 
 
 def name_source(source: JSON) -> str:

@@ -59,7 +59,7 @@ class LabsClient:
             raise TypeError(f"LabsClient() got an unexpected keyword argument {min(unknown)!r}")
         given = url or os.environ.get(URL_VARIABLE)
         self.url = given or DEFAULT_URL
-        self._retired = given is None
+        self._retired = not given
         self._auth = {"jwt": jwt}
         self._version = version
         self._source = source

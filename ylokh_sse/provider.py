@@ -11,7 +11,7 @@ from contextlib import aclosing
 from typing import Any, ClassVar, Final
 
 from chat_answers.exceptions import ResponseError
-from chat_answers.providers import Chunk, Url, Working, chunks
+from chat_answers.providers import Chunk, Url, Working, chunks, is_at
 from ylokh_sse.client import Client, ClientOptions
 from ylokh_sse.request import DEFAULT_MODEL, URL_VARIABLE
 
@@ -61,7 +61,7 @@ class Ylokh:
         the connection when the generator is closed.
         """
         url = base_url or cls.url
-        if not url or url == RETIRED:
+        if not url or is_at(url, RETIRED):
             fix = f"give base_url=, set {cls.__name__}.url, or set {URL_VARIABLE}"
             raise ResponseError("the service of this name is gone, and no other server was given", cause="service-retired", fix=fix)
         options: Any = {name: kwargs.pop(name) for name in _OPTIONS & kwargs.keys()}

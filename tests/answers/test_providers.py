@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable
 import pytest
 
 from chat_answers import Citations, Finish, FinishReason, Part, ReasoningDelta, Sources, TextDelta, TextReset, ToolCall, ToolCallDelta, Usage
-from chat_answers.providers import Chunk, Url, Working, chunks
+from chat_answers.providers import Chunk, Url, Working, chunks, is_at
 
 
 async def translate(parts: Iterable[Part]) -> list[Chunk]:
@@ -82,3 +82,12 @@ def test_an_address_can_be_assigned() -> None:
     one.url = ""
     seen += [Service.working, one.working]
     assert seen == [False, False, True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("url", "there"),
+    [("https://gone.example", True), ("http://GONE.example:8/v1", True), ("https://here.example", False), ("http://[", False), (None, False)],
+)
+def test_an_address_of_the_retired_service_is_known_in_every_form(url: str | None, there: bool) -> None:
+    assert is_at(url, "https://gone.example") is there
+    assert not is_at(url, None)

@@ -665,8 +665,12 @@ async def test_options_that_make_no_sense_are_the_callers_error(url: str, option
     assert isinstance(caught.value, ValueError)
 
 
-async def test_without_a_server_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PERPLEXITY_LABS_URL", raising=False)
+@pytest.mark.parametrize("variable", [None, ""])
+async def test_without_a_server_nothing_is_sent(monkeypatch: pytest.MonkeyPatch, variable: str | None) -> None:
+    if variable is None:
+        monkeypatch.delenv("PERPLEXITY_LABS_URL", raising=False)
+    else:
+        monkeypatch.setenv("PERPLEXITY_LABS_URL", variable)
     # A proxy that is not there: whatever left this program would end in another error.
     async with LabsClient(proxy="http://127.0.0.1:9") as labs:
         with pytest.raises(ConnectFailed) as caught:

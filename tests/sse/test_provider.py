@@ -181,7 +181,7 @@ def test_the_class_says_what_there_was() -> None:
 
 async def test_the_retired_service_is_not_asked() -> None:
     # A proxy that is not there: whatever left this program would end in another error.
-    for url in (None, RETIRED, ""):
+    for url in (None, RETIRED, "", f"{RETIRED}/v1"):
         with pytest.raises(ResponseError) as caught:
             await read(Ylokh.create_async_generator("", USER, proxy=DEAD, base_url=url))
         assert caught.value.cause == "service-retired"
