@@ -16,6 +16,7 @@ import contextlib
 import os
 import socket
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from types import TracebackType
@@ -80,7 +81,7 @@ class Entrance:
             transport.abort()
 
 
-class ThreadedServer:
+class ThreadedServer(ABC):
     """The thread around a server, entered with ``with`` or ``async with``."""
 
     def __init__(self, name: str) -> None:
@@ -98,9 +99,9 @@ class ThreadedServer:
 
     # --- For subclasses, in the server's thread.
 
+    @abstractmethod
     async def main(self) -> None:
         """Serve until `stopping` is set; an exception before `listening` is raised where the block is entered."""
-        raise NotImplementedError
 
     def listening(self, origin: str) -> None:
         """Say that the server can be reached."""

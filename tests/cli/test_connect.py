@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from engineio_lite.cli.connect import command
-from tests.labs.servers import heeding_ctrl_c
+from tests.commands import heeding_ctrl_c
 from tests.peers import KINDS, Kind, Peer, StartPeer
 
 DEAD = "http://127.0.0.1:9"

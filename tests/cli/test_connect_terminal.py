@@ -22,7 +22,7 @@ import pytest
 from engineio_lite.capture.redaction import Secrets
 from engineio_lite.cli._connect_terminal import MAX_HISTORY, MAX_QUEUED, Lines, history_path
 from tests.cli.test_connect import COMMAND, DEAD, ENVIRONMENT, LIMIT
-from tests.labs.servers import heeding_ctrl_c
+from tests.commands import heeding_ctrl_c
 from tests.peers import Peer, StartPeer
 
 PATIENCE = 20.0

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
@@ -126,13 +125,3 @@ async def proxy_server() -> AsyncIterator[Proxy]:
         listener.close()
         await proxy.stop()
         await listener.wait_closed()
-
-
-@contextlib.contextmanager
-def heeding_ctrl_c() -> Iterator[None]:
-    """Let processes started in this block heed Ctrl-C even if the test run does not: a shell makes what runs in the background ignore it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

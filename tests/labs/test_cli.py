@@ -5,55 +5,24 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import pty
 import re
 import select
-import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from typing import IO, Any
+from typing import Any
 
 import pytest
 
 from perplexity_labs import encode_request, loopback
 from perplexity_labs.loopback import JOKE, REWRITTEN, SOURCES
-from tests.labs.servers import heeding_ctrl_c
+from tests.commands import LIMIT, Command
 
 DEAD = "http://127.0.0.1:9"
 SOURCE_LIST = "".join(f"[{number}] {source}\n" for number, source in enumerate(SOURCES, 1))
-LIMIT = 30.0
-
-# What would change the output: colours, another server, and the debug mode of asyncio, which logs to standard error.
-_UNWANTED = {"FORCE_COLOR", "NO_COLOR", "PERPLEXITY_LABS_URL", "PYTHONASYNCIODEBUG", "PYTHONDEVMODE"}
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in _UNWANTED}
-COMMAND = [sys.executable, "-m", "perplexity_labs.cli"]
-
-
-def run(*arguments: str, stdin: str | bytes = "", environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    data = stdin.encode() if isinstance(stdin, str) else stdin
-    done = subprocess.run(
-        [*COMMAND, *arguments], input=data, capture_output=True, timeout=LIMIT, check=False, env=ENVIRONMENT | dict(environment or {})
-    )
-    assert b"Traceback" not in done.stderr
-    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
-
-
-@contextlib.contextmanager
-def started(*command: str) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes], IO[bytes], IO[bytes]]]:
-    """A process with its standard streams, which does not outlive its block whatever happens there."""
-    pipe = subprocess.PIPE
-    with heeding_ctrl_c():
-        child = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=ENVIRONMENT)
-    with child as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stderr is not None
-        try:
-            yield process, process.stdin, process.stdout, process.stderr
-        finally:
-            process.kill()
+COMMAND = Command(sys.executable, "-m", "perplexity_labs.cli", without=["PERPLEXITY_LABS_URL"])
+SERVER = Command(sys.executable, "-m", "perplexity_labs.loopback")
+run, started, on_a_terminal = COMMAND.run, COMMAND.started, COMMAND.on_a_terminal
 
 
 def interrupt(process: subprocess.Popen[bytes]) -> int:
@@ -117,7 +86,7 @@ def test_json_is_one_object_a_part() -> None:
 
 def test_text_is_printed_as_it_comes() -> None:
     replies: list[loopback.Reply] = [("x", ({"output": "first"},))]
-    with loopback.serve(replies=replies) as server, started(*COMMAND, "ask", "--url", server.url, "hi") as (_, _, stdout, _):
+    with loopback.serve(replies=replies) as server, started("ask", "--url", server.url, "hi") as (_, _, stdout, _):
         ready, _, _ = select.select([stdout], [], [], LIMIT)
         assert ready
         assert os.read(stdout.fileno(), 100) == b"first"
@@ -257,8 +226,7 @@ def test_the_retired_service_is_called_gone() -> None:
 
 def test_streams_that_are_closed_are_no_traceback() -> None:
     def shell(redirections: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-        command = " ".join(map(shlex.quote, [*COMMAND, "ask", *arguments]))
-        return subprocess.run(f"{command} {redirections}", shell=True, capture_output=True, timeout=LIMIT, check=False, env=ENVIRONMENT)
+        return COMMAND.in_a_shell("ask", *arguments, then=redirections)
 
     done = shell("<&-", "--url", DEAD)
     assert (done.returncode, done.stderr.splitlines()[-1]) == (2, b"Error: Give a question, or pipe one in.")
@@ -305,7 +273,7 @@ def test_a_time_limit_is_4() -> None:
 
 def test_ctrl_c_is_130_and_the_server_is_told() -> None:
     with loopback.serve(replies=[("x", ({"output": "first"},))]) as server:
-        with started(*COMMAND, "ask", "--url", server.url, "hi") as (process, _, stdout, stderr):
+        with started("ask", "--url", server.url, "hi") as (process, _, stdout, stderr):
             assert stdout.read(5) == b"first"
             process.send_signal(signal.SIGINT)
             assert process.wait(LIMIT) == 130
@@ -314,9 +282,9 @@ def test_ctrl_c_is_130_and_the_server_is_told() -> None:
 
 
 def test_ctrl_c_takes_no_longer_because_the_server_is_stuck() -> None:
-    with started(sys.executable, "-m", "perplexity_labs.loopback", "--pace", "0.01") as (server, _, printed, _):
+    with SERVER.started("--pace", "0.01") as (server, _, printed, _):
         url = printed.readline().decode().strip()
-        with started(*COMMAND, "ask", "--url", url, "hi") as (process, _, stdout, stderr):
+        with started("ask", "--url", url, "hi") as (process, _, stdout, stderr):
             assert stdout.read(5)
             server.send_signal(signal.SIGSTOP)
             process.send_signal(signal.SIGINT)
@@ -325,7 +293,7 @@ def test_ctrl_c_takes_no_longer_because_the_server_is_stuck() -> None:
 
 
 def test_ctrl_c_while_it_reads_the_question_is_130() -> None:
-    with started(*COMMAND, "ask", "--url", DEAD, "-") as (process, stdin, _, stderr):
+    with started("ask", "--url", DEAD, "-") as (process, stdin, _, stderr):
         stdin.write(b"x" * 200_000)  # more than a pipe holds: it is being read once this is written
         stdin.flush()
         assert interrupt(process) == 130
@@ -334,7 +302,7 @@ def test_ctrl_c_while_it_reads_the_question_is_130() -> None:
 
 def test_a_reader_that_leaves_is_no_traceback() -> None:
     with loopback.serve(text="word " * 2000, pace=0) as server:
-        with started(*COMMAND, "ask", "--url", server.url, "hi") as (process, _, stdout, stderr):
+        with started("ask", "--url", server.url, "hi") as (process, _, stdout, stderr):
             stdout.read(10)
             stdout.close()
             assert process.wait(LIMIT) == 1
@@ -348,24 +316,6 @@ def test_without_the_cli_extra_it_says_so_in_one_line() -> None:
 
 
 # --------------------------------------------------------------------------------------------------------------------------- on a terminal
-
-
-def on_a_terminal(*arguments: str, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
-    """Run it where standard output and error are a terminal: the exit code, and what a person would be shown."""
-    ours, theirs = pty.openpty()
-    try:
-        process = subprocess.Popen([*COMMAND, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=ENVIRONMENT | dict(environment or {}))
-    finally:
-        os.close(theirs)
-    shown = b""
-    try:
-        while chunk := os.read(ours, 65536):
-            shown += chunk
-    except OSError:  # how a terminal says that nobody writes any more
-        pass
-    finally:
-        os.close(ours)
-    return process.wait(LIMIT), shown.decode().replace("\r\n", "\n")
 
 
 def test_colour_only_on_a_terminal_and_only_if_it_is_wanted() -> None:

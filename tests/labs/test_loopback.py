@@ -17,7 +17,7 @@ import socketio
 
 from perplexity_labs import AnswerReader, Finish, LabsClient, ResponseError, TextReset, encode_request, loopback, smalltalk
 from perplexity_labs.loopback import JOKE, REWRITTEN, SOURCES, LoopbackUnavailable, Script, complaint, split
-from tests.labs.servers import heeding_ctrl_c
+from tests.commands import heeding_ctrl_c
 
 
 def hear(script: Script) -> AnswerReader:

@@ -6,40 +6,34 @@ Through click's runner where that is enough, and as a process of its own where i
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
-import pty
 import re
 import select
-import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from typing import IO, Any
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.labs.servers import heeding_ctrl_c
+from tests.commands import LIMIT, Command
 from ylokh_sse import loopback
 from ylokh_sse.commands import command
 from ylokh_sse.loopback import GREETING, JOKE, Call, Reply, Script
 
 DEAD = "http://127.0.0.1:9"
 KEY = "sk-a-very-secret-key"
-LIMIT = 30.0
-
-# What would change the output: colours, another server or key, and the debug mode of asyncio, which logs to standard error.
-_UNWANTED = {"FORCE_COLOR", "NO_COLOR", "YLOKH_BASE_URL", "YLOKH_API_KEY", "PYTHONASYNCIODEBUG", "PYTHONDEVMODE"}
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in _UNWANTED}
-COMMAND = [sys.executable, "-m", "ylokh_sse.cli"]
+VARIABLES = ("YLOKH_BASE_URL", "YLOKH_API_KEY")
+COMMAND = Command(sys.executable, "-m", "ylokh_sse.cli", without=VARIABLES)
+run, started, on_a_terminal = COMMAND.run, COMMAND.started, COMMAND.on_a_terminal
 
 
 @pytest.fixture(autouse=True)
 def nothing_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in _UNWANTED:
+    for name in (*VARIABLES, "FORCE_COLOR", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -49,32 +43,6 @@ def ask(*arguments: str, environment: Mapping[str, str] | None = None) -> Result
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exc_info
     assert KEY not in done.output
     return done
-
-
-def run(*arguments: str, stdin: str | bytes = "", environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run it as a process."""
-    data = stdin.encode() if isinstance(stdin, str) else stdin
-    done = subprocess.run(
-        [*COMMAND, *arguments], input=data, capture_output=True, timeout=LIMIT, check=False, env=ENVIRONMENT | dict(environment or {})
-    )
-    assert b"Traceback" not in done.stderr
-    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
-
-
-@contextlib.contextmanager
-def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes], IO[bytes], IO[bytes]]]:
-    """A process with its standard streams, which does not outlive its block whatever happens there."""
-    pipe = subprocess.PIPE
-    with heeding_ctrl_c():
-        child = subprocess.Popen([*COMMAND, *arguments], stdin=pipe, stdout=pipe, stderr=pipe, env=ENVIRONMENT)
-    with child as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stderr is not None
-        try:
-            yield process, process.stdin, process.stdout, process.stderr
-        finally:
-            process.kill()
 
 
 def objects(text: str) -> list[dict[str, Any]]:
@@ -337,8 +305,7 @@ def test_a_pipe_that_is_empty_or_not_utf8_is_2() -> None:
 
 def test_streams_that_are_closed_are_no_traceback() -> None:
     def shell(redirections: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-        line = " ".join(map(shlex.quote, [*COMMAND, "ask", *arguments]))
-        return subprocess.run(f"{line} {redirections}", shell=True, capture_output=True, timeout=LIMIT, check=False, env=ENVIRONMENT)
+        return COMMAND.in_a_shell("ask", *arguments, then=redirections)
 
     done = shell("<&-", "--base-url", DEAD)
     assert (done.returncode, done.stderr.splitlines()[-1]) == (2, b"Error: Give a question, or pipe one in.")
@@ -373,8 +340,7 @@ def test_ctrl_c_between_two_tries_is_130() -> None:
 @pytest.mark.parametrize("more", [[], ["--json"], ["--raw"], ["--no-stream"]], ids=str)
 def test_a_reader_that_leaves_is_no_traceback(more: list[str]) -> None:
     with loopback.serve(Script(pieces=("word\n" * 20,) * 2000)) as server:
-        line = " ".join(map(shlex.quote, [*COMMAND, "ask", "--base-url", server.url, *more, "hi"]))
-        done = subprocess.run(f"{line} | head -1", shell=True, capture_output=True, timeout=LIMIT, check=False, env=ENVIRONMENT)
+        done = COMMAND.in_a_shell("ask", "--base-url", server.url, *more, "hi", then="| head -1")
         assert (done.stdout.count(b"\n"), done.stderr) == (1, b"")
         everyone_left(server)
 
@@ -398,24 +364,6 @@ def test_half_a_surrogate_pair_and_an_ascii_terminal_lose_no_answer() -> None:
     with loopback.serve(Script(pieces=("\ud83d", " да"))) as server:
         done = run("ask", "--base-url", server.url, "hi", environment={"PYTHONIOENCODING": "ascii"})
         assert (done.returncode, done.stdout) == (0, "\\ufffd \\u0434\\u0430\n")
-
-
-def on_a_terminal(*arguments: str, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
-    """Run it where all three streams are a terminal: the exit code, and what a person would be shown."""
-    ours, theirs = pty.openpty()
-    try:
-        process = subprocess.Popen([*COMMAND, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=ENVIRONMENT | dict(environment or {}))
-    finally:
-        os.close(theirs)
-    shown = b""
-    try:
-        while data := os.read(ours, 65536):
-            shown += data
-    except OSError:  # how a terminal says that nobody writes any more
-        pass
-    finally:
-        os.close(ours)
-    return process.wait(LIMIT), shown.decode().replace("\r\n", "\n")
 
 
 def test_colour_only_on_a_terminal_and_only_if_it_is_wanted() -> None:

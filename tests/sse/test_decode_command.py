@@ -5,48 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import pty
 import select
-import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from typing import IO, Any
+from typing import Any
 
 import pytest
 
-from tests.labs.servers import heeding_ctrl_c
+from tests.commands import LIMIT, Command
 
-LIMIT = 30.0
-
-_UNWANTED = {"FORCE_COLOR", "NO_COLOR", "PYTHONDEVMODE"}
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in _UNWANTED}
-COMMAND = [sys.executable, "-m", "ylokh_sse.cli", "decode"]
-
-
-def run(*arguments: str, stdin: bytes = b"", environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [*COMMAND, *arguments], input=stdin, capture_output=True, timeout=LIMIT, check=False, env=ENVIRONMENT | dict(environment or {})
-    )
-    assert b"Traceback" not in done.stderr
-    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
-
-
-@contextlib.contextmanager
-def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes], IO[bytes], IO[bytes]]]:
-    """A process with its standard streams, which does not outlive its block whatever happens there."""
-    pipe = subprocess.PIPE
-    with heeding_ctrl_c():
-        child = subprocess.Popen([*COMMAND, *arguments], stdin=pipe, stdout=pipe, stderr=pipe, env=ENVIRONMENT)
-    with child as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stderr is not None
-        try:
-            yield process, process.stdin, process.stdout, process.stderr
-        finally:
-            process.kill()
+COMMAND = Command(sys.executable, "-m", "ylokh_sse.cli", "decode")
+run, started, on_a_terminal = COMMAND.run, COMMAND.started, COMMAND.on_a_terminal
 
 
 def objects(text: str) -> list[dict[str, Any]]:
@@ -152,8 +122,7 @@ def test_a_wrong_call_is_2(arguments: list[str]) -> None:
 
 def test_streams_that_are_closed_are_no_traceback() -> None:
     def shell(redirections: str, *options: str) -> subprocess.CompletedProcess[bytes]:
-        command = f"{shlex.join([*COMMAND, *options])} {redirections}"
-        return subprocess.run(command, shell=True, input=b"data: a\n\n", capture_output=True, timeout=LIMIT, check=False, env=ENVIRONMENT)
+        return COMMAND.in_a_shell(*options, then=redirections, stdin=b"data: a\n\n")
 
     done = shell("<&-")
     assert (done.returncode, done.stderr.splitlines()[-1]) == (2, b"Error: Standard input is closed: pipe an event stream in.")
@@ -216,25 +185,6 @@ def test_the_console_script_is_registered() -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------------------------- on a terminal
-
-
-def on_a_terminal(*arguments: str, typed: bytes, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
-    """Run it where all three streams are a terminal, type something and end it as a person would: the exit code, and what is shown."""
-    ours, theirs = pty.openpty()
-    try:
-        process = subprocess.Popen([*COMMAND, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=ENVIRONMENT | dict(environment or {}))
-    finally:
-        os.close(theirs)
-    shown = b""
-    try:
-        os.write(ours, typed + b"\x04")
-        while chunk := os.read(ours, 65536):
-            shown += chunk
-    except OSError:  # how a terminal says that nobody writes any more
-        pass
-    finally:
-        os.close(ours)
-    return process.wait(LIMIT), shown.decode().replace("\r\n", "\n")
 
 
 def test_a_terminal_is_read_like_any_other_input() -> None:

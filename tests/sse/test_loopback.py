@@ -19,7 +19,7 @@ import aiohttp
 import pytest
 
 from chat_answers import JSON
-from tests.labs.servers import heeding_ctrl_c
+from tests.commands import heeding_ctrl_c
 from ylokh_sse import loopback
 from ylokh_sse.loopback import GREETING, JOKE, PAGE, Call, LoopbackServer, LoopbackUnavailable, Reply, Script, reply_to, split
 from ylokh_sse.loopback.__main__ import main

@@ -13,7 +13,7 @@ import threading
 import aiohttp
 import pytest
 
-from tests.labs.servers import heeding_ctrl_c
+from tests.commands import heeding_ctrl_c
 from ylokh_sse import (
     ChatError,
     Choice,
