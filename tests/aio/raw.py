@@ -273,6 +273,7 @@ class RawServer:
         task = asyncio.get_running_loop().create_task(self._serve(Connection(reader, writer)))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: writer.close())  # a task that is cancelled before its first step closes nothing
 
     async def _serve(self, connection: Connection) -> None:
         self.connections.append(connection)

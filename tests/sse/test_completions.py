@@ -389,7 +389,7 @@ def test_a_long_failure_is_quoted_in_part_and_kept_whole() -> None:
 
 def test_a_failure_that_is_nested_beyond_telling() -> None:
     deep: Any = []
-    for _ in range(5000):
+    for _ in range(200_000):
         deep = [deep]
     reader = CompletionReader()
     with pytest.raises(StreamError, match="something very deeply nested"):
