@@ -31,6 +31,9 @@ from urllib.parse import parse_qs, urlsplit
 SEPARATOR = "\x1e"
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
+GOODBYE = 5.0
+"""Seconds for a peer to end a handshake that it has given up; it takes milliseconds."""
+
 _ACCEPT_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
 
 
@@ -261,8 +264,19 @@ class RawServer:
             task.cancel()
         if self._tasks:
             await asyncio.wait(set(self._tasks))
+        await self._end_handshakes()
         if self._faults and error is None:
             raise self._faults[0]
+
+    async def _end_handshakes(self) -> None:
+        """Wait for TLS handshakes that the other side has given up: its goodbye may still be on its way, through a proxy for one.
+
+        Nobody is told of these but asyncio's own tasks, which are known by the name of what they run.
+        """
+        if self._ssl is not None:
+            accepting = [task for task in asyncio.all_tasks() if getattr(task.get_coro(), "__name__", "") == "_accept_connection2"]
+            if accepting:
+                await asyncio.wait(accepting, timeout=GOODBYE)
 
     async def all_gone(self) -> None:
         """Return once every connection has ended, whichever side ended it."""
