@@ -36,7 +36,16 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if in_ci() else 
 # --- Nothing is left running.
 
 
-_LONG = ("tests/bridge/", "tests/aio/test_features", "tests/aio/test_delivery_under_fire", "tests/socketio/test_msgpack_laws")
+_LONG = (
+    "tests/aio/test_delivery_under_fire",
+    "tests/aio/test_features",
+    "tests/bridge/",
+    "tests/core/test_model",
+    "tests/core/test_mutants",
+    "tests/socketio/test_link_model",
+    "tests/socketio/test_msgpack_laws",
+    "tests/sse/test_vectors",
+)
 """What takes a minute or more together, and is the same on every Python."""
 
 
