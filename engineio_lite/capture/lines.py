@@ -9,8 +9,8 @@ Nothing here is secret any more: lines are redacted before they are made into te
 two that were equal still are: ``@eio1``, ``@sid1`` and ``@pid1`` for ids that a server gave, ``<redacted:1>`` for everything else, numbered in the
 order in which they came up. The numbers are the same whenever the same conversation is recorded again, so a new recording changes few lines.
 
-Times are seconds since the capture began, its `Head` alone says when that was. `session` counts the Engine.IO sessions of a capture from 1, in the order
-in which they were opened; 0 is what belongs to none.
+Times are seconds since the capture began, its `Head` alone says when that was. `session` counts the Engine.IO sessions of a capture from 1, in the
+order in which they were opened; 0 is what belongs to none.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class SocketChanged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True):
-    """Something to know about what stands here. `what` is a stable name: ``gap`` says that packets may be missing, so that replay must not trust it."""
+    """Something to know about what stands here. `what` is a stable name: ``gap`` says that packets may be missing, so replay must not trust it."""
 
     session: int
     time: float | None = None
@@ -182,6 +182,4 @@ class Passage(msgspec.Struct, frozen=True, kw_only=True):
     outputs: tuple[object, ...]
 
 
-Line: TypeAlias = (
-    Head | SessionOpened | SocketIOPacket | EnginePacket | Undecoded | HttpAnswer | SocketChanged | Note | SessionEnded | Door | Passage
-)
+Line: TypeAlias = Head | SessionOpened | SocketIOPacket | EnginePacket | Undecoded | HttpAnswer | SocketChanged | Note | SessionEnded | Door | Passage

@@ -1,8 +1,8 @@
 """What other people's tools saw, before anything is understood of it: requests with their answers, and WebSockets with their messages.
 
-Every importer reads its format into a `Trace`; what follows, sessions, packets, order, gaps, is the same for all of them (`reconstruct.py`). Times are
-seconds since the epoch, bodies are bytes as they were sent, undone of transfer and content encodings. Headers are here so that secrets can be learnt
-from them; they are never written.
+Every importer reads its format into a `Trace`; what follows, sessions, packets, order, gaps, is the same for all of them (`reconstruct.py`). Times
+are seconds since the epoch, bodies are bytes as they were sent, undone of transfer and content encodings. Headers are here so that secrets can be
+learnt from them; they are never written.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 class Socket(msgspec.Struct, frozen=True, kw_only=True):
     """One WebSocket: its handshake, its messages in order, its end.
 
-    `status` is 101 where the handshake succeeded, else that of the answer, 0 if none came. `closed` is None if it was open when the recording stopped,
-    or if nobody knows; `is_open` tells the two apart. `lost` says that messages may be missing, and why.
+    `status` is 101 where the handshake succeeded, else that of the answer, 0 if none came. `closed` is None if it was open when the recording
+    stopped, or if nobody knows; `is_open` tells the two apart. `lost` says that messages may be missing, and why.
     """
 
     started: float
