@@ -10,6 +10,7 @@ from engineio_lite.connection import EngineIOConnection
 from engineio_lite.events import Closed, Event, MessageReceived, Opened, PacketIgnored, PollingStuck, Upgraded, UpgradeFailed
 from engineio_lite.exceptions import (
     AckTimeout,
+    CaptureError,
     ConnectFailed,
     ConnectionClosed,
     ConnectRefused,
@@ -52,6 +53,7 @@ __version__ = "0.1.0"
 __all__ = [
     "FIXES",
     "AckTimeout",
+    "CaptureError",
     "Cause",
     "Close",
     "CloseReason",

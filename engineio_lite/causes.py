@@ -127,6 +127,12 @@ class Cause(StrEnum):
     RECEIVE_BUFFER_FULL = "receive-buffer-full"
     CLOSED = "closed"
 
+    # --- A capture.
+    NOT_A_CAPTURE = "not-a-capture"
+    CAPTURE_VERSION = "capture-version"
+    CAPTURE_DAMAGED = "capture-damaged"
+    CAPTURE_TOO_LARGE = "capture-too-large"
+
     # --- A fault of this library.
     INTERNAL_ERROR = "internal-error"
 
@@ -184,6 +190,10 @@ FIXES: Mapping[Cause, str] = MappingProxyType(
         Cause.SEPARATOR_IN_TEXT: "text with U+001E cannot travel by polling: escape it (JSON does), or use transports=('websocket',)",
         Cause.PAYLOAD_TOO_LARGE: "send smaller messages, or raise maxHttpBufferSize / max_http_buffer_size on the server",
         Cause.SEND_BUFFER_FULL: "wait until the buffer has drained, or raise limits.max_buffered",
+        Cause.NOT_A_CAPTURE: "recordings of other tools are converted first: engineio-lite import FILE -o OUT",
+        Cause.CAPTURE_VERSION: "use the release that wrote it, or a newer one",
+        Cause.CAPTURE_DAMAGED: "restore the file, or record it again; lines before the damage are whole",
+        Cause.CAPTURE_TOO_LARGE: "pass a larger LoadLimits, or record less in one file",
         Cause.INTERNAL_ERROR: "please report it, with the traceback",
         Cause.RECEIVE_BUFFER_FULL: "iterate over the events while calls are pending, or raise limits.max_queued_events",
     }

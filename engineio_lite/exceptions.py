@@ -14,6 +14,7 @@
     |-- TimedOut                      a stage took longer than its limit
     |   |-- PingTimeout               no ping within the interval plus the timeout that the server announced
     |   `-- AckTimeout                no acknowledgement of one call in time
+    |-- CaptureError                  a capture that cannot be read or used (`path`, `line`)
     |-- PayloadMismatch               an event's arguments do not fit the application's model (`event`, `model`)
     `-- ConnectionClosed              the connection is closed; raised by what needed it open (`reason`)
 
@@ -238,6 +239,17 @@ class PayloadMismatch(EngineIOError):
         self.event = event
         self.model = model
         self.problem = problem
+
+
+class CaptureError(EngineIOError):
+    """A capture that cannot be read or used: `path` is the file as it was given (None if there is none), `line` counts from 1 (None if it is all of
+    it)."""
+
+    def __init__(self, message: str, *, cause: Cause, path: str | None = None, line: int | None = None) -> None:
+        where = ", ".join([*([path] if path is not None else []), *([f"line {line}"] if line is not None else [])])
+        super().__init__(f"{where}: {message}" if where else message, cause=cause)
+        self.path = path
+        self.line = line
 
 
 class ConnectionClosed(EngineIOError):
