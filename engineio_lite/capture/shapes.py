@@ -55,11 +55,11 @@ _RANDOM_WORD: Final = re.compile(r"[A-Za-z0-9_+/-]{24,}={0,2}")
 _MIN_ENTROPY: Final = 3.8
 """Bits a character from which a long word counts as random; hexadecimal digits alone reach 4 at most, prose without blanks some 3.5."""
 
-_CLASSES: Final = (re.compile("[a-z]"), re.compile("[A-Z]"), re.compile("[0-9]"))
+_CLASSES: Final = (re.compile("[a-z]"), re.compile("[A-Z]"), re.compile("[0-9].*[0-9]"))
 
 
 def random_words(text: str) -> Iterator[str]:
-    """Every long word in a text that looks as if dice had made it: three kinds of characters, and no pattern."""
+    """Every long word in a text that looks as if dice had made it: three kinds of characters, more than one digit, and no pattern."""
     for word in _RANDOM_WORD.findall(text):
         if all(kind.search(word) for kind in _CLASSES) and _entropy(word) >= _MIN_ENTROPY:
             yield word
