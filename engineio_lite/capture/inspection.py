@@ -67,7 +67,7 @@ def _line(text: str, auth_keep: Mapping[str, Sequence[str]]) -> _Found:
         return
     if isinstance(fields, dict):
         yield from _places(fields, auth_keep)
-    yield from _walk(fields, "$")
+    yield from _walk(fields, "$", auth_keep)
 
 
 def _places(fields: dict[str, object], auth_keep: Mapping[str, Sequence[str]]) -> _Found:
@@ -107,14 +107,12 @@ def _url(url: str) -> _Found:
         parts = urlsplit(url)
     except ValueError:
         return  # text like any other then
-    if "@" in parts.netloc:
-        yield "$.url", "url", parts.netloc.rpartition("@")[0]
     for name, value in parse_qsl(parts.query):
         if name not in _PUBLIC and not PLACEHOLDER.fullmatch(value):
             yield "$.url", "url", value
 
 
-def _walk(value: object, path: str) -> _Found:
+def _walk(value: object, path: str, keep: Mapping[str, Sequence[str]]) -> _Found:
     """What is secret by its name or its shape, anywhere."""
     match value:
         case {"$bin": str(data)}:
@@ -122,13 +120,13 @@ def _walk(value: object, path: str) -> _Found:
         case dict():
             for name, item in value.items():
                 yield from _text(name, path)
-                if isinstance(item, str) and is_secret_member(name, item) and not PLACEHOLDER.search(item):
+                if isinstance(item, str) and is_secret_member(name, item) and item not in keep.get(name, ()) and not PLACEHOLDER.search(item):
                     yield f"{path}.{name}", "member", item
                 else:
-                    yield from _walk(item, f"{path}.{name}")
+                    yield from _walk(item, f"{path}.{name}", keep)
         case list():
             for index, item in enumerate(value):
-                yield from _walk(item, f"{path}[{index}]")
+                yield from _walk(item, f"{path}[{index}]", keep)
         case str():
             yield from _text(value, path)
 

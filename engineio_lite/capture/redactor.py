@@ -185,7 +185,7 @@ class Redactor:
 
     def _member(self, name: str, value: object) -> object:
         if isinstance(value, str) and is_secret_member(name, value):
-            return self.placeholder(value)
+            return self._auth_member(name, value)
         return self.value(value)
 
     def url(self, url: str) -> str:
@@ -261,7 +261,7 @@ class Redactor:
         if not isinstance(payload, dict):
             return self._hidden(payload)
         recovers = "pid" in payload
-        return {name: item if recovers and name == "offset" else self._auth_member(name, item) for name, item in payload.items()}
+        return {self.shapes(name): item if recovers and name == "offset" else self._auth_member(name, item) for name, item in payload.items()}
 
     def _auth_member(self, name: str, value: object) -> object:
         kept = self._redaction.auth_keep.get(name, ())
@@ -270,11 +270,13 @@ class Redactor:
     def _hidden(self, value: object) -> object:
         match value:
             case dict():
-                return {name: self._auth_member(name, item) for name, item in value.items()}
+                return {self.shapes(name): self._auth_member(name, item) for name, item in value.items()}
             case list() | tuple():
                 return [self._hidden(item) for item in value]
             case str():
                 return self.placeholder(value)
+            case bytes():
+                return self.placeholder(value.hex())
             case _:
                 return value
 

@@ -63,6 +63,7 @@ def test_equal_secrets_stay_equal() -> None:
 def test_an_auth_payload_need_not_be_an_object() -> None:
     assert data_of(Redactor(), said(UP, PacketType.CONNECT, "word")) == "<redacted:1>"
     assert data_of(Redactor(), said(UP, PacketType.CONNECT, msgspec.UNSET)) is msgspec.UNSET
+    assert data_of(Redactor(), said(UP, PacketType.CONNECT, {"key": b"\0\1"})) == {"key": "<redacted:1>"}
 
 
 def test_harmless_constants_may_be_kept() -> None:
