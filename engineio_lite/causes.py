@@ -132,6 +132,9 @@ class Cause(StrEnum):
     CAPTURE_VERSION = "capture-version"
     CAPTURE_DAMAGED = "capture-damaged"
     CAPTURE_TOO_LARGE = "capture-too-large"
+    NETWORK_BLOCKED = "network-blocked"
+    NO_CASSETTE = "no-cassette"
+    NO_UPSTREAM = "no-upstream"
 
     # --- A fault of this library.
     INTERNAL_ERROR = "internal-error"
@@ -194,6 +197,9 @@ FIXES: Mapping[Cause, str] = MappingProxyType(
         Cause.CAPTURE_VERSION: "use the release that wrote it, or a newer one",
         Cause.CAPTURE_DAMAGED: "restore the file, or record it again; lines before the damage are whole",
         Cause.CAPTURE_TOO_LARGE: "pass a larger LoadLimits, or record less in one file",
+        Cause.NETWORK_BLOCKED: "give the client the URL of the cassette, or leave --sio-block-network out",
+        Cause.NO_CASSETTE: "record it: pytest --sio-record=once --sio-upstream=URL",
+        Cause.NO_UPSTREAM: "say which server to record: pytest --sio-upstream=URL",
         Cause.INTERNAL_ERROR: "please report it, with the traceback",
         Cause.RECEIVE_BUFFER_FULL: "iterate over the events while calls are pending, or raise limits.max_queued_events",
     }
