@@ -22,14 +22,15 @@ from engineio_lite.exceptions import CaptureError, elide
 class Writer:
     """Writes the lines of one capture into a binary file that is open for writing, unbuffered or not; each is redacted first and then flushed.
 
-    The head is written at once. The file is the caller's: it is never closed here. Whatever writing raises comes through, and the line that was
-    being written may then be torn.
+    The head is written at once; None is for a file that has one, and is continued. The file is the caller's: it is never closed here. Whatever
+    writing raises comes through, and the line that was being written may then be torn.
     """
 
-    def __init__(self, file: BinaryIO, head: Head, redactor: Redactor | None = None) -> None:
+    def __init__(self, file: BinaryIO, head: Head | None, redactor: Redactor | None = None) -> None:
         self._file = file
         self.redactor = redactor if redactor is not None else Redactor()
-        self._put(head)
+        if head is not None:
+            self._put(head)
 
     def write(self, line: Line) -> Line | None:
         """Write one line; return it as it was written, None if the user's hook left it out."""

@@ -45,6 +45,8 @@ from engineio_lite.socketio.grammar import PacketType
 PLACEHOLDER: Final = re.compile(r"@(?:eio|sid|pid)\d+|<redacted:\d+>")
 """What a secret is replaced by."""
 
+_PARTS: Final = re.compile(r"(eio|sid|pid|redacted:)(\d+)")
+
 SEARCHED: Final = 4
 """Characters from which a learnt secret is recognised where it is a whole string; shorter ones are hidden in their place only."""
 
@@ -120,6 +122,13 @@ class Redactor:
             number = self._counts[kind] = self._counts.get(kind, 0) + 1
             placeholder = self._placeholders[secret] = f"@{kind}{number}" if kind else f"<redacted:{number}>"
         return placeholder
+
+    def number_on(self, text: str) -> None:
+        """Leave out the numbers of the placeholders in `text`, which stand for other values: that of a file that is to be continued."""
+        for found in PLACEHOLDER.finditer(text):
+            kind, number = _PARTS.findall(found.group())[0]
+            kind = "" if kind == "redacted:" else kind
+            self._counts[kind] = max(self._counts.get(kind, 0), int(number))
 
     def learn_headers(self, headers: Headers) -> None:
         """Learn the secrets of HTTP headers of either direction: cookies, credentials, keys."""

@@ -1,7 +1,7 @@
 """No network but this machine, for as long as a block lasts: a test that plays a cassette must not talk to anything else by mistake.
 
-What is stopped is Python's own way out, in all threads of the process: connecting a socket, and looking a name up. Loopback addresses, ``localhost`` and
-local sockets pass. The error is no `OSError`, since nearly every client takes one for bad weather, tries again, and hides what was wrong.
+What is stopped is Python's own way out, in all threads of the process: connecting a socket, and looking a name up. Loopback addresses, ``localhost``
+and local sockets pass. The error is no `OSError`, since nearly every client takes one for bad weather, tries again, and hides what was wrong.
 
 Not stopped: other processes, and extension modules that open sockets by themselves (uvloop is one).
 """
