@@ -83,22 +83,23 @@ def sio_cassette(request: pytest.FixtureRequest, sio_cassette_config: Mapping[st
     from engineio_lite.exceptions import EngineIOError
 
     item = request.node
+    fault: EngineIOError | None = None
     try:
-        cassette = Cassette(**_arguments(item, sio_cassette_config))
-        cassette.__enter__()
+        cassette = Cassette(**_arguments(item, sio_cassette_config)).__enter__()
     except EngineIOError as error:
-        pytest.fail(f"{error}\n{error.fix}" if error.fix else str(error), pytrace=False)
+        fault = error
+    if fault is not None:
+        pytest.fail(f"{fault}\n{fault.fix}" if fault.fix else str(fault), pytrace=False)
     item.stash[_current] = cassette
+    yield cassette
+    has_passed = cassette.keep = item.stash.get(_passed, False)
     try:
-        yield cassette
-    finally:
-        cassette.keep = item.stash.get(_passed, False)
-        try:
-            # What was told with the test need not be told again.
-            cassette.__exit__(None, None, None)
-        except EngineIOError as error:
-            if item.stash.get(_passed, False):
-                pytest.fail(_told(error), pytrace=False)
+        cassette.__exit__(None, None, None)
+    except EngineIOError as error:
+        fault = error
+    # What was told with the test need not be told again.
+    if fault is not None and has_passed:
+        pytest.fail(_told(fault), pytrace=False)
 
 
 def _arguments(item: pytest.Item, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -153,10 +154,13 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
         from engineio_lite.exceptions import EngineIOError
 
         cassette.settle()
+        fault: EngineIOError | None = None
         try:
             cassette.check()
         except EngineIOError as error:
-            pytest.fail(_told(error), pytrace=False)
+            fault = error
+        if fault is not None:
+            pytest.fail(_told(fault), pytrace=False)
     item.stash[_passed] = True
     return result
 

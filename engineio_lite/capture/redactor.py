@@ -156,9 +156,7 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """The same text without the secrets that are known by now and without what has the shape of one."""
-        if len(text) < SEARCHED:
-            return text
-        if text in self._kinds:
+        if len(text) >= SEARCHED and text in self._kinds:
             return self.placeholder(text)
         if self._within and len(text) >= SEARCHED_WITHIN:
             if self._pattern is None:
