@@ -31,6 +31,24 @@ async def say(url: str, *words: str, token: str = "open-sesame-please") -> list[
         return [await sio.call("echo", word, timeout=5) for word in words]
 
 
+def content(path: Path) -> bytes:
+    """What is in the file."""
+    return path.read_bytes()
+
+
+def beside(path: Path) -> list[str]:
+    """The names of what is in its folder; nothing if there is no folder."""
+    return [entry.name for entry in path.parent.iterdir()] if path.parent.exists() else []
+
+
+async def play(path: Path, *sessions: tuple[str, ...], mode: str = "none", upstream: str | None = None, **options: Any) -> None:
+    """Use a cassette for some sessions; what happens to the client is not looked at, as a test might not either."""
+    with Cassette(path, mode=mode, upstream=upstream, **options) as cassette:
+        for words in sessions:
+            with contextlib.suppress(EngineIOError):
+                await say(cassette.url, *words)
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "deep" / "down" / "run.eio.jsonl"
@@ -61,10 +79,10 @@ async def test_what_was_recorded_plays_without_the_server(recorded: Path) -> Non
 
 
 async def test_once_plays_what_is_there(recorded: Path) -> None:
-    before = recorded.read_bytes()
+    before = content(recorded)
     with Cassette(recorded, mode="once", upstream=NOBODY) as cassette:
         assert await say(cassette.url, "one", "two") == ["one", "two"]
-    assert recorded.read_bytes() == before
+    assert content(recorded) == before
 
 
 def test_another_client_cannot_tell(recorded: Path) -> None:
@@ -83,15 +101,15 @@ async def test_a_cassette_holds_what_people_want_to_read_and_no_secret(recorded:
         ["echo", "one"],
         ["echo", "two"],
     ]
-    assert "open-sesame-please" not in recorded.read_text()
-    assert list(inspect(recorded.read_text().splitlines())) == []
-    assert [entry.name for entry in recorded.parent.iterdir()] == [recorded.name]
+    assert "open-sesame-please" not in content(recorded).decode()
+    assert list(inspect(content(recorded).decode().splitlines())) == []
+    assert beside(recorded) == [recorded.name]
 
 
 async def test_what_is_redacted_can_be_chosen(path: Path, any_peer: Peer) -> None:
     with Cassette(path, mode="once", upstream=any_peer.url, redaction=Redaction(patterns=["t.o"])) as cassette:
         assert await say(cassette.url, "one", "two") == ["one", "two"]
-    text = path.read_text()
+    text = content(path).decode()
     assert '"two"' not in text
     assert '"one"' in text
 
@@ -100,27 +118,26 @@ async def test_what_is_redacted_can_be_chosen(path: Path, any_peer: Peer) -> Non
 
 
 async def test_a_recording_replaces_the_old_one_only_at_the_end(recorded: Path, any_peer: Peer) -> None:
-    before = recorded.read_bytes()
+    before = content(recorded)
     with Cassette(recorded, mode="rewrite", upstream=any_peer.url) as cassette:
         await say(cassette.url, "three")
-        assert recorded.read_bytes() == before
-    assert b"three" in recorded.read_bytes()
-    assert b"two" not in recorded.read_bytes()
+        assert content(recorded) == before
+    assert b"three" in content(recorded)
+    assert b"two" not in content(recorded)
 
 
 @pytest.mark.parametrize("mode", ["all", "rewrite", "new_sessions"])
 async def test_what_is_not_to_be_kept_is_not(recorded: Path, any_peer: Peer, mode: str) -> None:
-    before = recorded.read_bytes()
+    before = content(recorded)
     with Cassette(recorded, mode=mode, upstream=any_peer.url) as cassette:
         await say(cassette.url, "one", "two")
         await say(cassette.url, "three")
         cassette.keep = False
-    with pytest.raises(KeyError):
-        with Cassette(recorded, mode="all", upstream=any_peer.url) as cassette:
-            await say(cassette.url, "three")
-            raise KeyError
-    assert recorded.read_bytes() == before
-    assert [entry.name for entry in recorded.parent.iterdir()] == [recorded.name]
+    with contextlib.suppress(KeyError), Cassette(recorded, mode="all", upstream=any_peer.url) as cassette:
+        await say(cassette.url, "three")
+        raise KeyError
+    assert content(recorded) == before
+    assert beside(recorded) == [recorded.name]
 
 
 async def test_passthrough_is_the_server_itself(path: Path, any_peer: Peer) -> None:
@@ -128,7 +145,7 @@ async def test_passthrough_is_the_server_itself(path: Path, any_peer: Peer) -> N
         assert cassette.url == any_peer.url
         assert (cassette.report, cassette.play_count, cassette.all_played, cassette.sessions) == (None, 0, False, 0)
         cassette.check()
-    assert not path.exists()
+    assert beside(path) == []
 
 
 # --- New sessions.
@@ -144,17 +161,17 @@ async def test_new_sessions_are_added_behind_those_that_are_there(recorded: Path
     assert len({line.sid for line in opened}) == 2
     times = [line.time for line in capture.lines if isinstance(line, SocketIOPacket) and line.time is not None]
     assert times == sorted(times)
-    assert list(inspect(recorded.read_text().splitlines())) == []
+    assert list(inspect(content(recorded).decode().splitlines())) == []
     with Cassette(recorded) as replayed:
         assert await say(replayed.url, "one", "two") == ["one", "two"]
         assert await say(replayed.url, "three") == ["three"]
 
 
 async def test_without_new_sessions_nothing_is_written(recorded: Path, any_peer: Peer) -> None:
-    before = recorded.read_bytes()
+    before = content(recorded)
     with Cassette(recorded, mode="new_sessions", upstream=any_peer.url) as cassette:
         await say(cassette.url, "one", "two")
-    assert recorded.read_bytes() == before
+    assert content(recorded) == before
 
 
 async def test_binary_and_pushes_are_relayed_too(recorded: Path, any_peer: Peer) -> None:
@@ -169,14 +186,11 @@ async def test_binary_and_pushes_are_relayed_too(recorded: Path, any_peer: Peer)
 
 
 async def test_a_server_that_is_not_there_is_told(recorded: Path) -> None:
-    before = recorded.read_bytes()
+    before = content(recorded)
     with pytest.raises(ConnectFailed):
-        with Cassette(recorded, mode="new_sessions", upstream=NOBODY) as cassette:
-            await say(cassette.url, "one", "two")
-            with contextlib.suppress(EngineIOError):
-                await say(cassette.url, "three")
-    assert b"three" not in recorded.read_bytes()
-    assert recorded.read_bytes().startswith(before)
+        await play(recorded, ("one", "two"), ("three",), mode="new_sessions", upstream=NOBODY)
+    assert b"three" not in content(recorded)
+    assert content(recorded).startswith(before)
 
 
 # --- What is wrong before anything is played.
@@ -193,13 +207,13 @@ def test_neither_cassette_nor_server(path: Path, mode: str) -> None:
 @pytest.mark.parametrize("mode", ["none", "once", "new_sessions"])
 @pytest.mark.parametrize("damage", ["torn", "rubbish"])
 def test_a_damaged_cassette_is_never_recorded_over(recorded: Path, mode: str, damage: str) -> None:
-    content = recorded.read_bytes()
+    content = content(recorded)
     recorded.write_bytes(content[:-5] if damage == "torn" else content.replace(b'"k"', b'"k', 4))
-    before = recorded.read_bytes()
+    before = content(recorded)
     with pytest.raises(CaptureError) as caught:
         Cassette(recorded, mode=mode, upstream=NOBODY).__enter__()
     assert caught.value.cause in (Cause.CAPTURE_DAMAGED, Cause.NOT_A_CAPTURE)
-    assert recorded.read_bytes() == before
+    assert content(recorded) == before
 
 
 def test_a_mode_that_is_none(path: Path) -> None:
@@ -212,11 +226,7 @@ def test_a_mode_that_is_none(path: Path) -> None:
 
 async def test_a_mismatch_is_raised_with_the_whole_story(recorded: Path) -> None:
     with pytest.raises(CassetteMismatch) as caught:
-        with Cassette(recorded, to_accept="record it again") as cassette:
-            with contextlib.suppress(EngineIOError):
-                await say(cassette.url, "one", "zwei")
-            with pytest.raises(CassetteMismatch):
-                cassette.check()
+        await play(recorded, ("one", "zwei"), to_accept="record it again")
     story = str(caught.value)
     assert str(recorded) in story
     assert '"two" != "zwei"' in story
@@ -224,41 +234,44 @@ async def test_a_mismatch_is_raised_with_the_whole_story(recorded: Path) -> None
 
 
 async def test_a_mismatch_takes_the_place_of_what_the_client_made_of_it(recorded: Path) -> None:
-    with pytest.raises(CassetteMismatch) as caught:
-        with Cassette(recorded) as cassette:
-            await say(cassette.url, "one", "zwei")
+    with pytest.raises(CassetteMismatch) as caught, Cassette(recorded) as cassette:
+        await say(cassette.url, "one", "zwei")
     assert isinstance(caught.value.__cause__, EngineIOError)
 
 
 async def test_more_sessions_than_recorded(recorded: Path) -> None:
     with pytest.raises(CassetteMismatch, match="no more sessions"):
-        with Cassette(recorded) as cassette:
-            await say(cassette.url, "one", "two")
-            await say(cassette.url, "three")
+        await play(recorded, ("one", "two"), ("three",))
+
+
+async def test_what_is_wrong_is_known_at_once(recorded: Path) -> None:
+    with contextlib.suppress(CassetteMismatch), Cassette(recorded) as cassette:
+        cassette.check()
+        with contextlib.suppress(EngineIOError):
+            await say(cassette.url, "one", "zwei")
+        with pytest.raises(CassetteMismatch):
+            cassette.check()
 
 
 async def test_a_client_that_leaves_early(recorded: Path) -> None:
     with pytest.raises(ReplayUnfinished):
-        with Cassette(recorded) as cassette:
-            await say(cassette.url, "one")
-    with Cassette(recorded, allow_unplayed=True) as cassette, pytest.warns(CassetteWarning, match="would still have sent"):
-        with cassette:
-            await say(cassette.url, "one")
+        await play(recorded, ("one",))
+    with pytest.warns(CassetteWarning, match="would still have sent"):
+        await play(recorded, ("one",), allow_unplayed=True)
 
 
 async def test_a_client_that_waits_for_ever_gets_an_end(recorded: Path) -> None:
-    with pytest.raises(ReplayStalled):
-        with Cassette(recorded, idle_limit=0.2) as cassette:
-            async with connect_socketio(cassette.url, auth={"token": "x"}) as sio:
-                await sio.call("echo", "one", timeout=5)
-                with contextlib.suppress(EngineIOError):
-                    await asyncio.wait_for(sio.wait_for("never"), 5)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(pytest.raises(ReplayStalled))
+        cassette = stack.enter_context(Cassette(recorded, idle_limit=0.2))
+        sio = await stack.enter_async_context(connect_socketio(cassette.url, auth={"token": "x"}))
+        await sio.call("echo", "one", timeout=5)
+        await asyncio.wait_for(sio.wait_for("never"), 5)
 
 
 async def test_nobody_came(recorded: Path) -> None:
     with pytest.raises(ReplayUnfinished):
-        with Cassette(recorded):
-            pass
+        await play(recorded)
 
 
 async def test_a_client_that_is_still_there_is_asked_nothing(recorded: Path) -> None:
