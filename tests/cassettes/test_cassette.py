@@ -207,8 +207,8 @@ def test_neither_cassette_nor_server(path: Path, mode: str) -> None:
 @pytest.mark.parametrize("mode", ["none", "once", "new_sessions"])
 @pytest.mark.parametrize("damage", ["torn", "rubbish"])
 def test_a_damaged_cassette_is_never_recorded_over(recorded: Path, mode: str, damage: str) -> None:
-    content = content(recorded)
-    recorded.write_bytes(content[:-5] if damage == "torn" else content.replace(b'"k"', b'"k', 4))
+    whole = content(recorded)
+    recorded.write_bytes(whole[:-5] if damage == "torn" else whole.replace(b'"k"', b'"k', 4))
     before = content(recorded)
     with pytest.raises(CaptureError) as caught:
         Cassette(recorded, mode=mode, upstream=NOBODY).__enter__()
