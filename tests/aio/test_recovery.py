@@ -37,13 +37,15 @@ def peer(peer_server: StartPeer) -> Peer:
     return peer_server("node", connectionStateRecovery={})
 
 
-async def settled(sio: SocketIOClient, proxy: Proxy) -> None:
+async def settled(sio: SocketIOClient, proxy: Proxy, story: Story) -> None:
     """Return when the server can notice a cut: it does if something of it is on the way, a WebSocket or a poll."""
     if await sio.wait_upgraded():
         await sio.call("echo")
         return
+    came = len(story.args("settled"))
     await sio.call("later", 20, "settled")
-    # Nothing is on its way now but a poll, or one follows when the event has come; whichever is seen first is the server's to answer.
+    await story.comes(lambda: len(story.args("settled")) > came, "the last event for now")
+    # Its answer has been read in this very moment: the next poll, which nothing answers, has not been passed on yet.
     before = proxy.bytes_up
     await proxy.until(lambda: proxy.bytes_up > before)
 
@@ -51,7 +53,7 @@ async def settled(sio: SocketIOClient, proxy: Proxy) -> None:
 @asynccontextmanager
 async def away(sio: SocketIOClient, proxy: Proxy, story: Story, other: SocketIOClient | None) -> AsyncIterator[None]:
     """Cut a client off for the time of the block, until it is back; with `other` it begins when the server knows that the one with `ME` is gone."""
-    await settled(sio, proxy)
+    await settled(sio, proxy, story)
     ended = len(await other.call("reasons", "me")) if other is not None else 0
     lost, found = len(story.of(Reconnecting)), len(story.of(Reconnected))
     proxy.refuse()
@@ -130,7 +132,7 @@ async def test_what_was_missed_comes_once_and_in_order(
 async def test_what_was_on_its_way_is_not_lost_either(peer: Peer, transports: tuple[str, ...]) -> None:
     async with Proxy(peer) as proxy:
         async with connect_socketio(proxy.url, auth=ME, transports=transports, reconnect=SOON) as sio, Story(sio) as story:
-            await settled(sio, proxy)
+            await settled(sio, proxy, story)
             await sio.emit("stream", 800, 500)
             for turn, moment in enumerate((1, 150, 320, 600), 1):
                 await story.comes(lambda: len(story.args("number")) >= moment, f"number {moment}")  # noqa: B023
