@@ -7,7 +7,7 @@ behind the arguments. Where the server has forgotten, or never knew how, the cli
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
@@ -15,8 +15,9 @@ import pytest
 
 from engineio_lite.aio import Namespace, SocketIOClient, connect_socketio
 from engineio_lite.events import Closed
+from engineio_lite.exceptions import ConnectionClosed
 from engineio_lite.socketio import EventReceived, NamespaceConnected, NamespaceLeft, Reconnected, Reconnecting, ReconnectPolicy
-from tests.aio.again import ALL_TRANSPORTS, BOTH, WEBSOCKET, Story, soon, start_again
+from tests.aio.again import ALL_TRANSPORTS, BOTH, POLLING, WEBSOCKET, Story, soon, start_again
 from tests.aio.raw import Connection, RawServer, carry
 from tests.peers import Peer, StartPeer
 from tests.peers.proxy import Proxy
@@ -342,6 +343,68 @@ async def test_a_session_that_has_expired_is_a_new_one_and_can_itself_be_taken_u
             async with away(sio, proxy, story, other):
                 await tell_everyone(other, range(3))
             await numbers_come(story, 3)
+            assert (sio.sid, sio.recovered) == (sid, True)
+
+
+async def cut_unnoticed(sio: SocketIOClient, proxy: Proxy, story: Story, say: Callable[[], Awaitable[object]]) -> None:
+    """Cut a polling client off while the server has no request of it: `say` has it answer the poll, and the answer is what is lost."""
+    await settled(sio, proxy, story)
+    lost = len(story.of(Reconnecting))
+    proxy.freeze()
+    await say()
+    proxy.refuse()
+    proxy.cut()
+    proxy.thaw()
+    await story.until(Reconnecting, lost + 1)
+
+
+async def test_who_is_back_before_the_server_noticed_gets_a_new_session_and_is_told(peer: Peer) -> None:
+    """Between two polls a server has nothing by which to notice a cut, until the ping timeout; it keeps only what it knows to have ended."""
+    async with Proxy(peer) as proxy, bystander(peer) as other:
+        echo2 = await other.namespace("/echo2")
+        async with connect_socketio(proxy.url, auth=ME, transports=POLLING, reconnect=SOON) as sio, Story(sio) as story:
+            both: list[Namespace] = [sio, await sio.namespace("/echo2")]
+            await story.comes(lambda: all(story.args("welcome", each.name) for each in both), "the welcomes")
+            sids = [each.sid for each in both]
+            waiting = asyncio.create_task(sio.call("never"))
+            await sio.call("echo")
+            await cut_unnoticed(sio, proxy, story, lambda: other.call("everyone", "number", 0))
+            with pytest.raises(ConnectionClosed):
+                await soon(waiting)
+            meanwhile = asyncio.create_task(sio.call("echo", "emitted while away"))
+            await echo2.call("everyone", "number", 0)
+            assert await other.call("reasons", "me") == [], "the server has noticed nothing"
+            proxy.allow()
+            assert not (await story.until(Reconnected)).recovered
+            assert [each.recovered for each in both] == [False, False]
+            assert [joined.recovered for joined in story.of(NamespaceConnected)[-2:]] == [False, False]
+            assert not {each.sid for each in both} & set(sids)
+            assert await soon(meanwhile) == "emitted while away"
+            await story.comes(lambda: all(len(story.args("welcome", each.name)) == 2 for each in both), "the new welcomes")
+            assert story.numbers() == story.numbers("/echo2") == [], "what was sent meanwhile is gone, and that is said"
+            # To the server both are there, and the new one is as good as any.
+            assert await other.call("reasons", "me") == []
+            sid = sio.sid
+            async with away(sio, proxy, story, other):
+                await tell_everyone(other, range(3))
+            await numbers_come(story, 3)
+            assert (sio.sid, sio.recovered) == (sid, True)
+
+
+async def test_who_is_back_after_the_ping_timeout_is_taken_up_though_nobody_noticed_the_cut(peer_server: StartPeer) -> None:
+    peer = peer_server("node", connectionStateRecovery={}, pingInterval=300, pingTimeout=1500)
+    async with Proxy(peer) as proxy, bystander(peer) as other:
+        async with connect_socketio(proxy.url, auth=ME, transports=POLLING, reconnect=SOON) as sio, Story(sio) as story:
+            await story.comes(lambda: story.args("welcome") != [], "the welcome")
+            sid = sio.sid
+            await cut_unnoticed(sio, proxy, story, lambda: other.call("everyone", "number", 0))
+            await tell_everyone(other, range(1, 4))
+            while not (reasons := await other.call("reasons", "me")):
+                pass
+            assert reasons == ["ping timeout"]
+            proxy.allow()
+            assert (await story.until(Reconnected)).recovered
+            await numbers_come(story, 4)  # that of the lost answer, too
             assert (sio.sid, sio.recovered) == (sid, True)
 
 
