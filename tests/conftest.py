@@ -5,6 +5,7 @@
   by the whole run (its state is per connection), so do not kill those. All mark their test with ``peer``.
 - `http_proxy` and `http_proxy_with_password` lend a real proxy that has seen nothing yet, `mock_ai_api` is the base URL of a real server of chat
   completions. They are shared by the whole run and mark their test, too.
+- `chromium` lends a real browser, `page` a page in it that knows nothing of any other test.
 - Hypothesis runs the profile ``ci`` (repeatable) when CI=true, else ``dev``; ``HYPOTHESIS_PROFILE`` names another.
 """
 
@@ -21,7 +22,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.leaks import left_behind, set_aside_what_is_there
-from tests.peers import HERE, KINDS, Kind, Options, Peer, Process, StartPeer, in_ci, missing
+from tests.peers import HERE, KINDS, Kind, Options, Peer, Process, StartPeer, browser, in_ci, missing
+from tests.peers.browser import Chromium, Page
 from tests.peers.environments import MOCK_AI_API
 from tests.peers.http_proxy import HttpProxy
 
@@ -80,7 +82,18 @@ async def no_leaks() -> AsyncIterator[None]:
 
 
 _PEER_FIXTURES = frozenset(
-    {"any_peer", "http_proxy", "http_proxy_with_password", "mock_ai_api", "node_client", "node_peer", "peer_server", "python_peer"}
+    {
+        "any_peer",
+        "chromium",
+        "http_proxy",
+        "http_proxy_with_password",
+        "mock_ai_api",
+        "node_client",
+        "node_peer",
+        "page",
+        "peer_server",
+        "python_peer",
+    }
 )
 
 
@@ -175,3 +188,20 @@ def mock_ai_api() -> Iterator[str]:
         (pytest.fail if in_ci() else pytest.skip)(f"no mock-ai-api: {reason}")
     with Process("mock-ai-api", [str(MOCK_AI_API.python), str(HERE / "mock_ai_api.py")]) as server:
         yield f"{server.url}/v1"
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Chromium]:
+    """A headless browser, shared; `page` opens a page in it, with cookies and storage of its own."""
+    reason = browser.missing()
+    if reason is not None:
+        (pytest.fail if in_ci() else pytest.skip)(f"no Chromium: {reason}")
+    with Chromium() as started:
+        yield started
+
+
+@pytest.fixture
+async def page(chromium: Chromium) -> AsyncIterator[Page]:
+    """A page of the shared browser that shares nothing with the pages of other tests."""
+    async with chromium.page() as page:
+        yield page
