@@ -21,7 +21,7 @@ PURE: list[str] = PROJECT["tool"]["engineio-lite"]["pure"]
 LONGEST = 60
 """Lines of a function in a pure room, its signature and docstring included."""
 
-IMPURE = {"aio", "bridge", "cli", "doctor", "replay"}
+IMPURE = {"aio", "bridge", "cli", "doctor", "proxy", "replay"}
 """The rooms of `engineio_lite` that may read clocks, files and sockets; every other one is pure."""
 
 
