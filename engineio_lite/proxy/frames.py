@@ -96,10 +96,11 @@ class FrameReader:
             if len(buffer) < at:
                 return None
             size = int.from_bytes(buffer[2:at])
-        if first & 0x08 and (size > 125 or not first & 0x80):
-            raise _Lost("a control frame is fragmented or too large")
-        if first & 0x30 or first & 0x0F not in (0, 1, 2, 8, 9, 10):
+        is_control = first & 0x08
+        if first & (0x70 if is_control else 0x30) or first & 0x0F not in (0, 1, 2, 8, 9, 10):
             raise _Lost("no WebSocket frames, or an unknown extension of them")
+        if is_control and (size > 125 or not first & 0x80):
+            raise _Lost("a control frame is fragmented or too large")
         if self._size + size > self._limit:
             raise _Lost(f"a message is larger than the limit of {self._limit} bytes")
         start = at + 4 if second & 0x80 else at

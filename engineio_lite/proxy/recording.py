@@ -91,6 +91,7 @@ class Recording:
         task = asyncio.create_task(self._serve(End(reader, writer)), name="a recorded connection")
         self._relays.add(task)
         task.add_done_callback(self._relays.discard)
+        task.add_done_callback(lambda _: writer.close())  # a task that is cancelled before its first step closes nothing
 
     async def _serve(self, client: End) -> None:
         if len(self._relays) > MAX_CONNECTIONS:
