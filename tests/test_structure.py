@@ -51,7 +51,7 @@ def test_pure_functions_fit_on_a_screen(path: Path) -> None:
 
 def test_every_room_is_pure_or_known_not_to_be() -> None:
     rooms = {path.relative_to(TOP / "engineio_lite").parts[0].removesuffix(".py") for path in (TOP / "engineio_lite").rglob("*.py")}
-    pure = {name.split(".")[1] for name in PURE if name.startswith("engineio_lite.")}
+    pure = {name.split(".")[1] for name in PURE if name.startswith("engineio_lite.")} - IMPURE  # some of which have pure corners
     assert rooms - IMPURE - {"__init__"} == pure
 
 
