@@ -39,7 +39,7 @@ from engineio_lite.causes import Cause
 from engineio_lite.commands import SendFrame
 from engineio_lite.events import MessageReceived, Upgraded
 from engineio_lite.exceptions import DecodeError, LocalProtocolError, elide
-from engineio_lite.inputs import Close, FrameReceived, SendMessages, TimePassed, WebSocketClosed, WebSocketOpened
+from engineio_lite.inputs import Close, FrameReceived, SendMessages, TimePassed, WebSocketClosed, WebSocketFailed, WebSocketOpened
 from engineio_lite.limits import Limits
 from engineio_lite.outbox import Outbox, check_messages
 from engineio_lite.packet import Packet, PacketType, decode_packet, encode_packet
@@ -400,12 +400,18 @@ class ServerSession:
             self._forget_candidate()
 
     def _socket_closed(self, closed: WebSocketClosed) -> None:
-        if closed.socket == self._candidate:
+        code = "without a code" if closed.code is None else f"with code {closed.code}"
+        self._socket_gone(closed.socket, CloseReason.TRANSPORT_CLOSE, f"the client closed the WebSocket {code}")
+
+    def _socket_failed(self, failed: WebSocketFailed) -> None:
+        self._socket_gone(failed.socket, CloseReason.TRANSPORT_ERROR, failed.detail)
+
+    def _socket_gone(self, socket: int, reason: CloseReason, detail: str) -> None:
+        if socket == self._candidate:
             self._forget_candidate()
-        elif closed.socket == self._socket:
+        elif socket == self._socket:
             self._socket = None
-            code = "without a code" if closed.code is None else f"with code {closed.code}"
-            self._end(CloseReason.TRANSPORT_CLOSE, f"the client closed the WebSocket {code}")
+            self._end(reason, detail)
 
     _HANDLERS: ClassVar[dict[type[Input], Callable[[ServerSession, Any], None]]] = {
         GetArrived: _get_arrived,
@@ -415,6 +421,7 @@ class ServerSession:
         WebSocketOpened: _socket_opened,
         FrameReceived: _frame,
         WebSocketClosed: _socket_closed,
+        WebSocketFailed: _socket_failed,
         SendMessages: _send,
         Close: _close,
         Abort: _abort,

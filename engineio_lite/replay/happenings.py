@@ -12,7 +12,7 @@ import msgspec
 
 from engineio_lite.commands import SendFrame
 from engineio_lite.events import MessageReceived, Upgraded
-from engineio_lite.inputs import Close, FrameReceived, SendMessages, TimePassed, WebSocketClosed, WebSocketOpened
+from engineio_lite.inputs import Close, FrameReceived, SendMessages, TimePassed, WebSocketClosed, WebSocketFailed, WebSocketOpened
 from engineio_lite.state import CloseReason
 
 # --- What happened.
@@ -59,6 +59,7 @@ Input: TypeAlias = (
     | WebSocketOpened
     | FrameReceived
     | WebSocketClosed
+    | WebSocketFailed
     | SendMessages
     | Close
     | Abort
