@@ -21,6 +21,7 @@ from enum import Enum
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
+from msgspec.msgpack import Ext
 
 from engineio_lite.capture.visible import visible
 
@@ -194,10 +195,21 @@ def show_value(value: object, limit: int = MAX_SHOWN) -> str:
     if value is msgspec.UNSET:
         return "nothing"
     if isinstance(value, bytes):
-        count = f"{len(value)} byte{'' if len(value) == 1 else 's'}"
-        return f"{count} {value[:_HEAD_BYTES].hex()}{'…' if len(value) > _HEAD_BYTES else ''}".rstrip()
-    text = visible(json.dumps(value, ensure_ascii=False, default=show_value))
+        return _show_bytes(value)
+    text = visible(json.dumps(value, ensure_ascii=False, default=_show_strange))
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def _show_strange(value: object) -> str:
+    """What JSON has no word for: attachments, and what only msgpack carries."""
+    if isinstance(value, Ext):
+        return f"extension {value.code}, {_show_bytes(bytes(value.data))}"
+    return _show_bytes(value) if isinstance(value, bytes) else str(value)
+
+
+def _show_bytes(value: bytes) -> str:
+    count = f"{len(value)} byte{'' if len(value) == 1 else 's'}"
+    return f"{count} {value[:_HEAD_BYTES].hex()}{'…' if len(value) > _HEAD_BYTES else ''}".rstrip()
 
 
 def _focused(expected: object, got: object) -> tuple[str, str]:

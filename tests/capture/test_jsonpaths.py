@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
+from msgspec.msgpack import Ext
 
 from engineio_lite.capture.jsonpaths import MAX_SHOWN, Difference, Every, Path, PathError, differences, format_path, parse_path, show_value
 
@@ -209,6 +211,7 @@ def test_what_is_no_path_is_refused_where_it_stops_to_be_one(text: str, position
         (Difference("$", b"\x01\x02", b""), "$: 2 bytes 0102 != 0 bytes"),
         (Difference("$", bytes(9), 1), "$: 9 bytes 0000000000000000… != 1"),
         (Difference("$", [b"\xff"], 1), '$: ["1 byte ff"] != 1'),
+        (Difference("$", Ext(5, b"x"), [datetime(2026, 11, 20, tzinfo=UTC)]), '$: "extension 5, 1 byte 78" != ["2026-11-20 00:00:00+00:00"]'),
         (Difference("$", "x" * 100 + "a", "x" * 100 + "b"), '$: "…xxxxxxxxxxxxa" != "…xxxxxxxxxxxxb"'),
         (Difference("$", "x" * 100, "x" * 100 + "b"), '$: "…xxxxxxxxxxxx" != "…xxxxxxxxxxxxb"'),
         (Difference("$", "a" * 100, "b"), f'$: "{"a" * (MAX_SHOWN - 2)}… != "b"'),
