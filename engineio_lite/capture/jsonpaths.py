@@ -176,6 +176,39 @@ def _is_same(expected: object, got: object) -> bool:
     return type(expected) is type(got) and expected == got
 
 
+def canonical(value: object, ignore: Iterable[str | Path] = ()) -> str:
+    """A text that two values share if, and only if, `differences` finds nothing between them; for looking a value up among many.
+
+    Raises `PathError` for a path that is none.
+    """
+    patterns = [parse_path(path) if isinstance(path, str) else path for path in ignore]
+    return "" if () in patterns else _canonical(value, patterns)
+
+
+def _canonical(value: object, patterns: Sequence[Path]) -> str:
+    match value:
+        case dict():
+            members = sorted((json.dumps(name), _below(name, item, patterns)) for name, item in value.items())
+            return f"{{{','.join(f'{name}:{item}' for name, item in members if item)}}}"
+        case list() | tuple():
+            # An element at the end that is ignored might as well not be there.
+            return f"[{','.join(_below(index, item, patterns) for index, item in enumerate(value)).rstrip(',')}]"
+        case float() if value.is_integer():
+            return str(int(value))
+        case None | bool() | int() | float() | str():
+            return json.dumps(value)
+        case Ext():
+            return f"Ext({value.code},{bytes(value.data).hex()})"
+        case _:
+            return f"{type(value).__name__}({value!r})"
+
+
+def _below(step: Step, value: object, patterns: Sequence[Path]) -> str:
+    """The text of a child; empty if it is ignored."""
+    left = [pattern[1:] for pattern in patterns if pattern[0] is Every.CHILD or pattern[0] == step] if patterns else patterns
+    return "" if () in left else _canonical(value, left)
+
+
 # --- in words
 
 MAX_SHOWN: Final = 60

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 from msgspec.msgpack import Ext
 
-from engineio_lite.capture.jsonpaths import MAX_SHOWN, Difference, Every, Path, PathError, differences, format_path, parse_path, show_value
+from engineio_lite.capture.jsonpaths import MAX_SHOWN, Difference, Every, Path, PathError, canonical, differences, format_path, parse_path, show_value
 
 _scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_infinity=False) | st.text(max_size=6) | st.binary(max_size=4)
 _values = st.recursive(_scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4), max_leaves=12)
@@ -143,6 +143,37 @@ def test_what_is_below_an_ignored_path_does_not_count(path: str, left: list[str]
 
 def test_several_paths_may_be_ignored() -> None:
     assert differences({"a": 1, "b": 2, "c": 3}, {"a": 0, "b": 0, "c": 0}, ignore=["$.a", "$.c"]) == [("$.b", 2, 0)]
+
+
+# --- Looking a value up.
+
+
+def _numbers_mixed(value: object) -> object:
+    """A value that is the same and looks different: keys the other way round, integers as floats."""
+    match value:
+        case dict():
+            return {name: _numbers_mixed(item) for name, item in reversed(value.items())}
+        case list():
+            return tuple(map(_numbers_mixed, value))
+        case int() if not isinstance(value, bool) and abs(value) < 2**53:
+            return float(value)
+        case _:
+            return value
+
+
+@given(_values)
+def test_values_that_are_the_same_have_one_text(value: object) -> None:
+    assert canonical(value) == canonical(_numbers_mixed(value))
+
+
+_WITH_LIKES = st.lists(
+    st.sampled_from([None, True, 1, 1.0, "1", b"1", 0, -0.0, False, "", [], {}, [1], {"a": 1}, Ext(1, b"1"), Ext(1, b"2")]), max_size=2
+)
+
+
+@given(_WITH_LIKES, _WITH_LIKES, st.sampled_from([(), ("$[0]",), ("$[1]",), ("$[*].a",), ("$",)]))
+def test_values_have_one_text_if_and_only_if_nothing_differs(one: object, other: object, ignore: tuple[str, ...]) -> None:
+    assert (canonical(one, ignore) == canonical(other, ignore)) == (differences(one, other, ignore) == [])
 
 
 # --- Paths as text.
