@@ -23,7 +23,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 import msgspec
 from msgspec.msgpack import Ext
 
-from engineio_lite.capture.visible import visible
+from engineio_lite.capture.visible import json_text, visible
 
 
 class PathError(ValueError):
@@ -217,32 +217,16 @@ MAX_SHOWN: Final = 60
 _BEFORE: Final = 12
 """Characters shown before the place where two long strings part."""
 
-_HEAD_BYTES: Final = 8
-
 
 def show_value(value: object, limit: int = MAX_SHOWN) -> str:
     """A value in one line, as JSON with nothing invisible, cut to `limit` characters.
 
-    Bytes are shown by their number and the first few, `msgspec.UNSET` as ``nothing``.
+    Attachments are shown by their size and first bytes, `msgspec.UNSET` as ``nothing``.
     """
     if value is msgspec.UNSET:
         return "nothing"
-    if isinstance(value, bytes):
-        return _show_bytes(value)
-    text = visible(json.dumps(value, ensure_ascii=False, default=_show_strange))
+    text = json_text(value)
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
-
-
-def _show_strange(value: object) -> str:
-    """What JSON has no word for: attachments, and what only msgpack carries."""
-    if isinstance(value, Ext):
-        return f"extension {value.code}, {_show_bytes(bytes(value.data))}"
-    return _show_bytes(value) if isinstance(value, bytes) else str(value)
-
-
-def _show_bytes(value: bytes) -> str:
-    count = f"{len(value)} byte{'' if len(value) == 1 else 's'}"
-    return f"{count} {value[:_HEAD_BYTES].hex()}{'…' if len(value) > _HEAD_BYTES else ''}".rstrip()
 
 
 def _focused(expected: object, got: object) -> tuple[str, str]:

@@ -238,11 +238,11 @@ def test_what_is_no_path_is_refused_where_it_stops_to_be_one(text: str, position
     ("difference", "said"),
     [
         (Difference("$[1].version", "2.18", "2.13"), '$[1].version: "2.18" != "2.13"'),
-        (Difference("$[1]", UNSET, {"a": [None, True]}), '$[1]: nothing != {"a": [null, true]}'),
-        (Difference("$", b"\x01\x02", b""), "$: 2 bytes 0102 != 0 bytes"),
-        (Difference("$", bytes(9), 1), "$: 9 bytes 0000000000000000… != 1"),
-        (Difference("$", [b"\xff"], 1), '$: ["1 byte ff"] != 1'),
-        (Difference("$", Ext(5, b"x"), [datetime(2026, 11, 20, tzinfo=UTC)]), '$: "extension 5, 1 byte 78" != ["2026-11-20 00:00:00+00:00"]'),
+        (Difference("$[1]", UNSET, {"a": [None, True]}), '$[1]: nothing != {"a":[null,true]}'),
+        (Difference("$", b"\x01\x02", b""), "$: ‹2 bytes 0102› != ‹0 bytes›"),
+        (Difference("$", bytes(9), 1), "$: ‹9 bytes 0000000000000000…› != 1"),
+        (Difference("$", [b"\xff"], 1), "$: [‹1 byte ff›] != 1"),
+        (Difference("$", Ext(5, b"x"), [datetime(2026, 11, 20, tzinfo=UTC)]), "$: ‹extension 5, 1 byte 78› != [‹2026-11-20T00:00:00+00:00›]"),
         (Difference("$", "x" * 100 + "a", "x" * 100 + "b"), '$: "…xxxxxxxxxxxxa" != "…xxxxxxxxxxxxb"'),
         (Difference("$", "x" * 100, "x" * 100 + "b"), '$: "…xxxxxxxxxxxx" != "…xxxxxxxxxxxxb"'),
         (Difference("$", "a" * 100, "b"), f'$: "{"a" * (MAX_SHOWN - 2)}… != "b"'),
@@ -253,7 +253,7 @@ def test_a_difference_is_one_line(difference: Difference, said: str) -> None:
 
 
 def test_a_value_is_cut_to_its_limit() -> None:
-    assert show_value(list(range(100)), 10) == "[0, 1, 2,…"
+    assert show_value(list(range(100)), 10) == "[0,1,2,3,…"
 
 
 def test_nothing_in_a_value_or_a_path_is_invisible() -> None:
