@@ -136,6 +136,13 @@ class Cause(StrEnum):
     NO_CASSETTE = "no-cassette"
     NO_UPSTREAM = "no-upstream"
 
+    # --- Replay: what happened is not what the capture says.
+    CAPTURE_HAS_GAPS = "capture-has-gaps"
+    NOTHING_TO_REPLAY = "nothing-to-replay"
+    REPLAY_MISMATCH = "replay-mismatch"
+    REPLAY_STALLED = "replay-stalled"
+    REPLAY_UNFINISHED = "replay-unfinished"
+
     # --- A fault of this library.
     INTERNAL_ERROR = "internal-error"
 
@@ -200,6 +207,11 @@ FIXES: Mapping[Cause, str] = MappingProxyType(
         Cause.NETWORK_BLOCKED: "give the client the URL of the cassette, or leave --sio-block-network out",
         Cause.NO_CASSETTE: "record it: pytest --sio-record=once --sio-upstream=URL",
         Cause.NO_UPSTREAM: "say which server to record: pytest --sio-upstream=URL",
+        Cause.CAPTURE_HAS_GAPS: "record it again, or pass allow_gaps=True if what is missing does not matter",
+        Cause.NOTHING_TO_REPLAY: "give a capture that holds Socket.IO packets; of a bare Engine.IO session only an offline replay is possible",
+        Cause.REPLAY_MISMATCH: "record the capture again if the change is meant, or name what may differ in ignore_paths",
+        Cause.REPLAY_STALLED: "see which packet is awaited; name events that race with others in relax, or raise idle_limit",
+        Cause.REPLAY_UNFINISHED: "record the capture again if the change is meant, or pass allow_unplayed=True",
         Cause.INTERNAL_ERROR: "please report it, with the traceback",
         Cause.RECEIVE_BUFFER_FULL: "iterate over the events while calls are pending, or raise limits.max_queued_events",
     }

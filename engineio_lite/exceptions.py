@@ -16,6 +16,10 @@
     |   `-- AckTimeout                no acknowledgement of one call in time
     |-- CaptureError                  a capture that cannot be read or used (`path`, `line`)
     |-- PayloadMismatch               an event's arguments do not fit the application's model (`event`, `model`)
+    |-- ReplayError                   (abstract) a conversation does not go as its capture says (`capture`, `session`)
+    |   |-- CassetteMismatch          something else was said (`number`, `line`, `differences`)
+    |   |-- ReplayStalled             nothing was said while something is expected (`number`, `line`)
+    |   `-- ReplayUnfinished          the other side left before everything was said (`missing`)
     `-- ConnectionClosed              the connection is closed; raised by what needed it open (`reason`)
 
 Two families, as in h11: *local* errors say that the caller did something illegal and are raised before anything changes; *remote* errors are never
@@ -250,6 +254,54 @@ class CaptureError(EngineIOError):
         super().__init__(f"{where}: {message}" if where else message, cause=cause)
         self.path = path
         self.line = line
+
+
+class ReplayError(EngineIOError):
+    """A conversation does not go as its capture says; instantiate one of the subclasses.
+
+    `capture` is its name, `session` the number of the recorded session. The message is the whole story, in several lines, and is shown as it is.
+    """
+
+    def __init__(self, message: str, *, cause: Cause, capture: str, session: int) -> None:
+        super().__init__(message, cause=cause)
+        self.capture = capture
+        self.session = session
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class CassetteMismatch(ReplayError):
+    """The other side said something that the capture does not say there.
+
+    `number` is the place of the expected packet among those of its side in its session, from 1, and `line` its line in the capture's file; both are
+    None where nothing more was expected. `differences` are the JSON paths at which the two differ, as far as they could be told apart.
+    """
+
+    def __init__(
+        self, message: str, *, capture: str, session: int, number: int | None = None, line: int | None = None, differences: Sequence[str] = ()
+    ) -> None:
+        super().__init__(message, cause=Cause.REPLAY_MISMATCH, capture=capture, session=session)
+        self.number = number
+        self.line = line
+        self.differences = tuple(differences)
+
+
+class ReplayStalled(ReplayError):
+    """The other side says nothing, is owed nothing, and the capture has more of it; `number` and `line` tell which packet is awaited."""
+
+    def __init__(self, message: str, *, capture: str, session: int, number: int, line: int) -> None:
+        super().__init__(message, cause=Cause.REPLAY_STALLED, capture=capture, session=session)
+        self.number = number
+        self.line = line
+
+
+class ReplayUnfinished(ReplayError):
+    """The other side has left, or never came, and `missing` of its packets are still in the capture."""
+
+    def __init__(self, message: str, *, capture: str, session: int, missing: int) -> None:
+        super().__init__(message, cause=Cause.REPLAY_UNFINISHED, capture=capture, session=session)
+        self.missing = missing
 
 
 class ConnectionClosed(EngineIOError):
