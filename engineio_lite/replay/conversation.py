@@ -6,25 +6,32 @@ in the recording had: what it says first tells, since the default parser begins 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, TypeAlias
 
 import msgspec
 
+from engineio_lite.capture.lines import Direction
 from engineio_lite.exceptions import DecodeError, LocalProtocolError, elide
 from engineio_lite.limits import DEFAULT_LIMITS, Limits
+from engineio_lite.replay.script import opposite
 from engineio_lite.replay.seat import Disconnect, Output, Seat
 from engineio_lite.socketio.packet import Packet, PacketType
 from engineio_lite.socketio.parsers import DEFAULT, MSGPACK, PARSERS, MessageDecoder, Parser
+
+Watch: TypeAlias = Callable[[Direction, Output], None]
+"""Is told every packet as it passes, and the end; whose it is, is in the direction."""
 
 Spoken: TypeAlias = str | bytes | Disconnect
 """What is to be done: send a message, or end the connection, which is always the last."""
 
 
 class Conversation:
-    """The messages of one session of a replay; `seat` decides what is said."""
+    """The messages of one session of a replay; `seat` decides what is said, and `watch` sees it."""
 
-    def __init__(self, seat: Seat, *, limits: Limits = DEFAULT_LIMITS, parser: Parser | None = None) -> None:
+    def __init__(self, seat: Seat, *, limits: Limits = DEFAULT_LIMITS, parser: Parser | None = None, watch: Watch | None = None) -> None:
         self.seat = seat
+        self._watch = watch
         self._limits = limits
         self._parser = parser
         self._decoder: MessageDecoder | None = parser.decoder(limits=limits) if parser is not None else None
@@ -42,7 +49,11 @@ class Conversation:
             packet = self._decoder.feed(data)
         except DecodeError as error:
             return self._spoken(self.seat.refuse(f"what is no packet of the {self._parser.name} parser: {elide(data)} ({error.detail})", now))
-        return [] if packet is None else self._spoken(self.seat.receive(packet, now))
+        if packet is None:
+            return []
+        if self._watch is not None:
+            self._watch(self.seat.place.theirs, packet)
+        return self._spoken(self.seat.receive(packet, now))
 
     def wake(self, now: float) -> list[Spoken]:
         """The clock has reached the deadline."""
@@ -60,6 +71,8 @@ class Conversation:
     def _spoken(self, outputs: list[Output]) -> list[Spoken]:
         spoken: list[Spoken] = []
         for output in outputs:
+            if self._watch is not None:
+                self._watch(opposite(self.seat.place.theirs), output)
             if isinstance(output, Disconnect):
                 spoken.append(output)
                 continue

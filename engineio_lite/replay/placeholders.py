@@ -62,9 +62,10 @@ def _match_several(pieces: list[tuple[str, bool]], got: str) -> dict[str, str] |
     waiting: str | None = None  # a placeholder of which the end is not known yet
     last = max((index for index, (piece, _) in enumerate(pieces) if piece), default=-1)
     for index, (piece, is_unknown) in enumerate(pieces):
+        if is_unknown and piece not in bound and waiting is not None:
+            position = _bind(bound, waiting, got, position, position + 1)
+            waiting = None
         if is_unknown and piece not in bound:
-            if waiting is not None:
-                position = _bind(bound, waiting, got, position, position + 1)
             waiting = piece
             continue
         text = bound[piece] if is_unknown else piece

@@ -133,8 +133,8 @@ class Seat:
                 return self._release(now)
             if nearest is None or _distance(comparison) < _distance(nearest[1]):
                 nearest = index, comparison
-        if packet.type is PacketType.DISCONNECT and self._is_silent(packet.namespace):
-            return self._release(now)
+        if packet.type is PacketType.DISCONNECT and self._theirs is Direction.UP:
+            return []
         return self._mismatch(packet, nearest)
 
     def refuse(self, got: str, now: float) -> list[Output]:
@@ -252,10 +252,6 @@ class Seat:
             self._missing[waiting] -= 1
             if not self._missing[waiting]:
                 heapq.heappush(self._ready, waiting)
-
-    def _is_silent(self, namespace: str) -> bool:
-        """Whether nothing more is awaited in a namespace."""
-        return all(self._recorded(index).namespace != namespace for index in range(self._first, self._end) if self._came[index] is None)
 
     # ----------------------------------------------------------------------------------------------------------------- what must be said now
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from engineio_lite.capture.lines import Line
+from engineio_lite.capture.lines import Direction, Line
 from engineio_lite.causes import Cause
 from engineio_lite.exceptions import LocalProtocolError
 from engineio_lite.limits import DEFAULT_LIMITS
 from engineio_lite.replay.conversation import Conversation
 from engineio_lite.replay.player import Player
-from engineio_lite.replay.seat import Disconnect
+from engineio_lite.replay.seat import Disconnect, Output
 from engineio_lite.socketio.packet import Packet, PacketType
 from engineio_lite.socketio.parsers import DEFAULT, MSGPACK
 from tests.replay.tape import CONNECT, down, packet, tape, up
@@ -103,3 +103,14 @@ def test_time_and_the_end_pass_through() -> None:
     assert isinstance(end, Disconnect)
     conversation.left(5.0)
     assert player.seats[0].is_over
+
+
+def test_who_watches_sees_every_packet_and_the_end() -> None:
+    seen: list[tuple[Direction, Output]] = []
+    player = Player(tape(*CONNECT))
+    conversation = Conversation(player.open(0.0), watch=lambda direction, output: seen.append((direction, output)))
+    conversation.message("0", 0.0)
+    conversation.message('2["more"]', 0.0)
+    granted = Packet(PacketType.CONNECT, {"sid": "replay00000000000001"})
+    end = Disconnect(player.failure)
+    assert seen == [(Direction.UP, packet("0")), (Direction.DOWN, granted), (Direction.UP, packet('2["more"]')), (Direction.DOWN, end)]

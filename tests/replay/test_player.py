@@ -567,10 +567,13 @@ def test_a_goodbye_in_the_middle_is_a_packet_as_any() -> None:
     stage.say("0")
     stage.say("0/a,")
     assert stage.say('2["e"]') == [MISMATCH]
-    stage = Stage(*lines)
+
+
+def test_a_goodbye_that_comes_early_is_told_as_leaving_early() -> None:
+    stage = Stage(*CONNECT, up('2["a"]'), up("1"))
     stage.say("0")
-    stage.say("0/a,")
-    assert stage.say("1") == [MISMATCH], "more is awaited in this namespace"
+    assert stage.say("1") == []
+    assert [type(error) for error in stage.player.report().failures] == [ReplayUnfinished]
 
 
 # ------------------------------------------------------------------------------------------------------------------------------------- sessions
