@@ -200,6 +200,8 @@ def decode_line(text: str, limits: LoadLimits = DEFAULT_LOAD_LIMITS, *, path: st
         return reader(_Fields(fields))
     except _Version as error:
         raise CaptureError(str(error), cause=Cause.CAPTURE_VERSION, path=path, line=number) from None
+    except CaptureError as error:
+        raise CaptureError(error.message, cause=damaged, path=path, line=number) from None
     except ValueError as error:
         raise CaptureError(f"{error}, in {elide(text)}", cause=damaged, path=path, line=number) from None
 
