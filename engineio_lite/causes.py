@@ -135,6 +135,9 @@ class Cause(StrEnum):
     NETWORK_BLOCKED = "network-blocked"
     NO_CASSETTE = "no-cassette"
     NO_UPSTREAM = "no-upstream"
+    CAPTURE_LEVEL = "capture-level"
+    CAPTURE_EXISTS = "capture-exists"
+    RECORDING_FAILED = "recording-failed"
 
     # --- Replay: what happened is not what the capture says.
     CAPTURE_HAS_GAPS = "capture-has-gaps"
@@ -212,6 +215,8 @@ FIXES: Mapping[Cause, str] = MappingProxyType(
         Cause.REPLAY_MISMATCH: "record the capture again if the change is meant, or name what may differ in ignore_paths",
         Cause.REPLAY_STALLED: "see which packet is awaited; name events that race with others in relax, or raise idle_limit",
         Cause.REPLAY_UNFINISHED: "record the capture again if the change is meant, or pass allow_unplayed=True",
+        Cause.CAPTURE_LEVEL: "record the wire: record='run.eio.jsonl', or Recording(path, level='wire')",
+        Cause.CAPTURE_EXISTS: "choose another file, or Recording(path, overwrite=True)",
         Cause.INTERNAL_ERROR: "please report it, with the traceback",
         Cause.RECEIVE_BUFFER_FULL: "iterate over the events while calls are pending, or raise limits.max_queued_events",
     }

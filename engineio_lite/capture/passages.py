@@ -222,7 +222,8 @@ def _many(read: _Reader) -> _Reader:
     return lambda value, where: tuple(read(item, where) for item in _items(value, where))
 
 
-def _data(value: object, where: str) -> str | bytes:
+def decode_data(value: object, where: str) -> str | bytes:
+    """Text or bytes, as `encode_data` wrote them; `where` is for the `CaptureError` that is raised for anything else."""
     if isinstance(value, str):
         return value
     if isinstance(value, dict) and isinstance(packed := value.get(BINARY), str):
@@ -233,8 +234,9 @@ def _data(value: object, where: str) -> str | bytes:
     raise _damaged('a string or {"$bin": base64}', where, value)
 
 
-def _bytes(value: object, where: str) -> bytes:
-    data = _data(value, where)
+def decode_bytes(value: object, where: str) -> bytes:
+    """Bytes, as `encode_bytes` wrote them; `where` is for the `CaptureError` that is raised for anything else."""
+    data = decode_data(value, where)
     try:
         return data if isinstance(data, bytes) else data.encode()
     except UnicodeEncodeError:
@@ -265,7 +267,7 @@ def _packet(value: object, where: str) -> Packet:
         packet_type = PacketType(_text(fields.get("type"), where))
     except ValueError:
         raise _damaged("the type of a packet", where, value) from None
-    return Packet(packet_type, _data(fields.get("data"), where))
+    return Packet(packet_type, decode_data(fields.get("data"), where))
 
 
 def _value(value: object, where: str) -> object:
@@ -301,7 +303,7 @@ _EVIDENCE: Final[Mapping[str, _Reader]] = MappingProxyType(
         "url": _or_none(_text),
         "status": _or_none(_integer),
         "headers": _headers,
-        "body": _bytes,
+        "body": decode_bytes,
         "server_code": _or_none(_integer),
         "namespace": _text,
         "refusal": _text,
@@ -324,15 +326,15 @@ _SHAPES: Final[Mapping[str, tuple[type[Any], dict[str, _Reader]]]] = MappingProx
     dict(
         [
             *_shapes(Connect, TimePassed),
-            *_shapes(SendMessages, messages=_many(_data)),
-            *_shapes(Close, farewell=_many(_data)),
+            *_shapes(SendMessages, messages=_many(decode_data)),
+            *_shapes(Close, farewell=_many(decode_data)),
             *_shapes(Fail, error=_error),
-            *_shapes(ResponseReceived, request=_integer, status=_integer, headers=_headers, body=_bytes),
+            *_shapes(ResponseReceived, request=_integer, status=_integer, headers=_headers, body=decode_bytes),
             *_shapes(RequestFailed, request=_integer, cause=_cause, detail=_text),
             *_shapes(WebSocketOpened, socket=_integer),
-            *_shapes(WebSocketRefused, socket=_integer, status=_integer, headers=_headers, body=_bytes),
+            *_shapes(WebSocketRefused, socket=_integer, status=_integer, headers=_headers, body=decode_bytes),
             *_shapes(WebSocketFailed, socket=_integer, cause=_cause, detail=_text),
-            *_shapes(FrameReceived, socket=_integer, data=_data),
+            *_shapes(FrameReceived, socket=_integer, data=decode_data),
             *_shapes(WebSocketClosed, socket=_integer, code=_or_none(_integer), reason=_text),
         ]
     )
