@@ -146,6 +146,13 @@ class Cause(StrEnum):
     REPLAY_STALLED = "replay-stalled"
     REPLAY_UNFINISHED = "replay-unfinished"
 
+    # --- Reading other tools' recordings.
+    NOT_A_RECORDING = "not-a-recording"
+    RECORDING_VERSION = "recording-version"
+    RECORDING_TOO_LARGE = "recording-too-large"
+    TSHARK_MISSING = "tshark-missing"
+    TSHARK_FAILED = "tshark-failed"
+
     # --- A fault of this library.
     INTERNAL_ERROR = "internal-error"
 
@@ -217,6 +224,10 @@ FIXES: Mapping[Cause, str] = MappingProxyType(
         Cause.REPLAY_UNFINISHED: "record the capture again if the change is meant, or pass allow_unplayed=True",
         Cause.CAPTURE_LEVEL: "record the wire: record='run.eio.jsonl', or Recording(path, level='wire')",
         Cause.CAPTURE_EXISTS: "choose another file, or Recording(path, overwrite=True)",
+        Cause.NOT_A_RECORDING: "give a HAR, a mitmproxy flow file, a pcap or pcapng, tshark's JSON, or a log of the DevTools protocol",
+        Cause.RECORDING_VERSION: "let a current mitmproxy rewrite the file: mitmdump -nr OLD -w NEW",
+        Cause.RECORDING_TOO_LARGE: "cut the recording down to the conversation in question",
+        Cause.TSHARK_MISSING: "install tshark (part of Wireshark), name it with --tshark, or give its JSON instead of the packets",
         Cause.INTERNAL_ERROR: "please report it, with the traceback",
         Cause.RECEIVE_BUFFER_FULL: "iterate over the events while calls are pending, or raise limits.max_queued_events",
     }
