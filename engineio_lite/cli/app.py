@@ -1,7 +1,8 @@
 """The group of commands: `engineio-lite NAME`.
 
 Every module of this package whose name does not begin with an underscore is one command and calls it `command`: a new module is a new command, with
-nothing to register. A command is imported only when it is run or listed, so that ``engineio-lite decode`` does not pay for what the demo needs.
+nothing to register. An underscore at the end of a name that Python keeps for itself (`import_`) is no part of the command's. A command is imported
+only when it is run or listed, so that ``engineio-lite decode`` does not pay for what the demo needs.
 """
 
 from __future__ import annotations
@@ -20,15 +21,21 @@ class _Commands(click.Group):
     """A group that finds its commands in the modules of this package."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        modules = (module.name for module in pkgutil.iter_modules(package.__path__))
-        return sorted(name.replace("_", "-") for name in modules if name != "app" and not name.startswith("_"))
+        return sorted(self._modules())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in self.list_commands(ctx):
+        module = self._modules().get(cmd_name)
+        if module is None:
             return None
-        found = importlib.import_module(f"{package.__name__}.{cmd_name.replace('-', '_')}").command
+        found = importlib.import_module(f"{package.__name__}.{module}").command
         assert isinstance(found, click.Command)
         return found
+
+    @staticmethod
+    def _modules() -> dict[str, str]:
+        """The modules by the names of their commands."""
+        modules = (module.name for module in pkgutil.iter_modules(package.__path__))
+        return {name.rstrip("_").replace("_", "-"): name for name in modules if name != "app" and not name.startswith("_")}
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
