@@ -85,12 +85,12 @@ def sio_cassette(request: pytest.FixtureRequest, sio_cassette_config: Mapping[st
     item = request.node
     fault: EngineIOError | None = None
     try:
-        cassette = Cassette(**_arguments(item, sio_cassette_config)).__enter__()
+        item.stash[_current] = Cassette(**_arguments(item, sio_cassette_config)).__enter__()
     except EngineIOError as error:
         fault = error
     if fault is not None:
         pytest.fail(f"{fault}\n{fault.fix}" if fault.fix else str(fault), pytrace=False)
-    item.stash[_current] = cassette
+    cassette = item.stash[_current]
     yield cassette
     has_passed = cassette.keep = item.stash.get(_passed, False)
     try:

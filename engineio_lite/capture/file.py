@@ -12,6 +12,7 @@ from typing import BinaryIO, cast
 
 import msgspec
 
+from engineio_lite.capture.derive import derive
 from engineio_lite.capture.format import DEFAULT_LOAD_LIMITS, LoadLimits, decode_line, encode_line
 from engineio_lite.capture.lines import VERSION, Head, Level, Line
 from engineio_lite.capture.redactor import Redactor
@@ -60,8 +61,6 @@ class Capture(msgspec.Struct, frozen=True, kw_only=True):
         """The same at the level of packets, which is derived from the wire where that was recorded."""
         if self.head.level is Level.PACKETS:
             return self
-        from engineio_lite.capture.derive import derive
-
         lines = tuple(derive(self.lines))
         return msgspec.structs.replace(self, head=msgspec.structs.replace(self.head, level=Level.PACKETS), lines=lines)
 

@@ -48,6 +48,7 @@ from engineio_lite.capture.lines import (
     SocketIOPacket,
     Undecoded,
 )
+from engineio_lite.capture.passages import decode_input, encode_input
 from engineio_lite.capture.values import from_json, to_json, write_json
 from engineio_lite.causes import Cause
 from engineio_lite.exceptions import CaptureError, elide
@@ -161,8 +162,6 @@ def _changed(values: msgspec.Struct, defaults: msgspec.Struct) -> dict[str, obje
 
 
 def _write_passage(line: Passage) -> dict[str, object]:
-    from engineio_lite.capture.passages import encode_input
-
     return {"k": "pass", "s": line.session, "at": line.at, "in": encode_input(line.input), "out": list(line.outputs)}
 
 
@@ -346,8 +345,6 @@ def _bounds(values: dict[str, object], kind: type[Bounds]) -> Bounds:
 
 
 def _read_passage(fields: _Fields) -> Passage:
-    from engineio_lite.capture.passages import decode_input
-
     return Passage(
         session=fields.get("s", int), at=fields.get("at", float), input=decode_input(fields.get("in", dict)), outputs=tuple(fields.get("out", list))
     )

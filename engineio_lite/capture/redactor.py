@@ -243,6 +243,7 @@ class Redactor:
             case Note():
                 return msgspec.structs.replace(line, text=self.text(line.text))
             case Door() | Passage():
+                # Only here, because that module is made of this one.
                 from engineio_lite.capture.passage_redaction import redact_door, redact_passage
 
                 return redact_door(line, self) if isinstance(line, Door) else redact_passage(line, self)

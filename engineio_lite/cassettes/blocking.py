@@ -51,11 +51,11 @@ def _enter() -> None:
     with _lock:
         _blocks += 1
         if _real is None:
-            _real = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
-            connect, connect_ex, look_up = _real
-            socket.socket.connect = _guarded(connect)  # type: ignore[method-assign]
-            socket.socket.connect_ex = _guarded(connect_ex)  # type: ignore[method-assign]
-            socket.getaddrinfo = _guarded_look_up(look_up)
+            real = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
+            _real = real
+            socket.socket.connect = _guarded(real[0])  # type: ignore[method-assign]
+            socket.socket.connect_ex = _guarded(real[1])  # type: ignore[method-assign]
+            socket.getaddrinfo = _guarded_look_up(real[2])
 
 
 def _leave() -> None:

@@ -118,17 +118,17 @@ class Cassette:
     @property
     def report(self) -> Report | None:
         """What came of the replay so far; None if there is none."""
-        return None if self._playing is None else self._playing.ask(lambda playing: playing.playback.report)
+        return None if self._playing is None else self._playing.seen(lambda playing: playing.playback.report)
 
     @property
     def play_count(self) -> int:
         """How many sessions have played so far."""
-        return 0 if self._playing is None else self._playing.ask(lambda playing: playing.playback.play_count)
+        return 0 if self._playing is None else self._playing.seen(lambda playing: playing.playback.play_count)
 
     @property
     def all_played(self) -> bool:
         """Whether every recorded session was played to its end."""
-        return self._playing is not None and self._playing.ask(lambda playing: playing.playback.all_played)
+        return self._playing is not None and self._playing.seen(lambda playing: playing.playback.all_played)
 
     @property
     def sessions(self) -> int:
@@ -161,7 +161,7 @@ class Cassette:
     def check(self) -> None:
         """Raise what has gone wrong so far; what clients that are still there may yet say is not missed."""
         if self._playing is not None:
-            failure = self._playing.ask(lambda playing: playing.failure)
+            failure = self._playing.seen(lambda playing: playing.failure)
             if failure is not None:
                 raise failure
 
@@ -268,7 +268,7 @@ class _Playing(ThreadedServer):
             return self.playback.player.failure
         return next(iter(self.playback.report.failures), None)
 
-    def ask(self, question: Callable[[_Playing], T]) -> T:
+    def seen(self, question: Callable[[_Playing], T]) -> T:
         """Have a question answered in the server's thread, or here once that has ended."""
         answer: Future[T] = Future()
 
@@ -292,7 +292,9 @@ class _Playing(ThreadedServer):
         """Wait until nobody is there any more, everything was said, or something is wrong; return whether nobody is there."""
         end = time.monotonic() + SETTLE_LIMIT
         while True:
-            is_gone, is_settled = self.ask(lambda playing: (not playing._server.sessions, playing.playback.all_played or playing.failure is not None))
+            is_gone, is_settled = self.seen(
+                lambda playing: (not playing._server.sessions, playing.playback.all_played or playing.failure is not None)
+            )
             if is_gone or is_settled or time.monotonic() > end:
                 return is_gone
             time.sleep(LOOK_AGAIN)

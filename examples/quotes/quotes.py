@@ -1,7 +1,7 @@
 """A small client of a service of stock quotes, on python-socketio: one class for asyncio, one for threads.
 
-The service answers ``quote`` with a price, streams ``tick`` events after ``watch``, draws a ``chart`` as bytes, and lets only those trade who come with
-a token, in the namespace ``/trade``.
+The service answers ``quote`` with a price, streams ``tick`` events after ``watch``, draws a ``chart`` as bytes, and lets only those trade who come
+with a token, in the namespace ``/trade``.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from engineio_lite.capture.format import encode_line
 from engineio_lite.capture.inspection import inspect
-from engineio_lite.capture.lines import Direction, Head, SessionOpened
+from engineio_lite.capture.lines import Direction, Head, Line, SessionOpened
 from engineio_lite.capture.lines import SocketIOPacket as Said
 from engineio_lite.capture.redactor import Redactor
 from engineio_lite.capture.shapes import SHAPES
@@ -92,7 +92,7 @@ _values = st.recursive(
 @given(_values, _values)
 def test_nothing_certain_is_found_in_what_a_redactor_leaves(auth: object, data: object) -> None:
     redactor = Redactor()
-    lines = [
+    lines: list[Line] = [
         Head(),
         SessionOpened(session=1, transport=Transport.POLLING, url="http://me:pw@h/?key=word", sid="session"),
         Said(session=1, direction=Direction.UP, transport=Transport.POLLING, type=PacketType.CONNECT, data={"a": auth}),
