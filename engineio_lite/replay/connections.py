@@ -16,14 +16,8 @@ from aiohttp import WSMsgType, hdrs, web
 
 from engineio_lite.causes import Cause
 from engineio_lite.inputs import WebSocketClosed, WebSocketFailed
-from engineio_lite.replay.engine import SERVER_LIMITS
+from engineio_lite.replay.bounds import ServingLimits
 from engineio_lite.replay.happenings import Answer
-
-MAX_WAITING: Final = SERVER_LIMITS.max_buffered
-"""Bytes that may wait to be written to one WebSocket, as many as may wait for a GET."""
-
-CLOSE_WAIT: Final = 5.0
-"""Seconds that a client gets to answer our Close frame."""
 
 COMPRESSED_FROM: Final = 1024
 """Bytes of an answer that is worth compressing, Node's ``threshold``."""
@@ -94,9 +88,10 @@ def response(answer: Answer, headers: dict[str, str]) -> web.Response:
 class Frames:
     """What is written to one WebSocket: frames in order, at last perhaps a Close frame; `write` is the only one that waits."""
 
-    def __init__(self, http: web.BaseRequest, socket: web.WebSocketResponse) -> None:
+    def __init__(self, http: web.BaseRequest, socket: web.WebSocketResponse, limits: ServingLimits) -> None:
         self._http = http
         self._socket = socket
+        self._limits = limits
         self._waiting: deque[str | bytes | None] = deque()
         self._size = 0
         self._more = asyncio.Event()
@@ -108,7 +103,7 @@ class Frames:
         self._waiting.append(data)
         self._size += len(data)
         self._more.set()
-        if self._size > MAX_WAITING:
+        if self._size > self._limits.max_waiting:
             abort(self._http)  # a client that reads this slowly does not read
 
     def close(self) -> None:
@@ -124,7 +119,7 @@ class Frames:
                 pass
         except ConnectionError:
             return  # whoever reads from the socket is told as well
-        await asyncio.sleep(CLOSE_WAIT)
+        await asyncio.sleep(self._limits.close)
         abort(self._http)
 
     async def _write_next(self) -> bool:

@@ -20,10 +20,11 @@ does. It is thrown out for a packet that is none, for a ping (servers ping, clie
 where text is due, and for a GET that it abandons: whoever waits gets ``1``, whoever is still sending is cut off. The server leaves by a Close frame,
 or by ``1`` to the GET that waits; if none does, the queue is handed out first and the GET after that gets ``6`` and ``1``.
 
-Three departures, all of them kindnesses. The first ``6`` of an upgrade comes with the probe and not up to a tenth of a second later, as
-python-engineio has it. An answer holds no more packets than a Python client can read. And pings are sent only if they are asked for: a client counts
-the seconds since the last one, so who stays longer than the handshake's interval and timeout together needs them, and everything shorter is quieter
-without.
+Four departures. The first ``6`` of an upgrade comes with the probe and not up to a tenth of a second later, as python-engineio has it. An answer
+holds no more packets than a Python client can read. Pings are sent only if they are asked for: a client counts the seconds since the last one, so who
+stays longer than the handshake's interval and timeout together needs them, and everything shorter is quieter without. And the packets of one body are
+all taken in before the application can do anything about the first: what it says to a client that leaves, or errs, later in the same body is not
+sent.
 
 Reference: engine.io-protocol version 4.
 """

@@ -133,11 +133,12 @@ class LiveSession:
         self._engine.offer = offer
 
     def send(self, *messages: str | bytes) -> None:
-        """Send messages in this order.
+        """Send messages in this order; to a client that has left or is being left, nothing, since it may have done so in the body being read.
 
-        Raises `LocalProtocolError`, and sends nothing, if the session is closing or closed, or for what cannot be sent.
+        Raises `LocalProtocolError`, and sends nothing, for what cannot be sent.
         """
-        self.process(SendMessages(messages))
+        if self._engine.state is ServerState.OPEN:
+            self.process(SendMessages(messages))
 
     def close(self, *farewell: str | bytes) -> None:
         """End the session after what waits and these messages; by polling the client takes them with its next requests. Twice is harmless."""

@@ -22,31 +22,19 @@ import secrets
 from types import TracebackType
 from typing import Final, Self
 
-import aiohttp
 from aiohttp import hdrs, web
 
 from chat_answers.loopback import Entrance, ThreadedServer
 from engineio_lite.inputs import FrameReceived, WebSocketClosed, WebSocketFailed, WebSocketOpened
 from engineio_lite.replay.admission import HTML_TYPE, JSON_TYPE, Refusal, Request, preflight_headers, read_request, refuse, sharing_headers
-from engineio_lite.replay.connections import CLOSE_WAIT, VANISHED, Exchange, Frames, answer_close, read_body, receive, response
+from engineio_lite.replay.bounds import DEFAULT_SERVING_LIMITS, ServingLimits
+from engineio_lite.replay.connections import VANISHED, Exchange, Frames, answer_close, read_body, receive, response
 from engineio_lite.replay.engine import ServerSession
 from engineio_lite.replay.happenings import Abort, Answer, GetArrived, PostArrived, PostBegan, RequestAborted
 from engineio_lite.replay.live import Application, LiveSession
 from engineio_lite.state import CloseReason, Transport
 
 DEFAULT_PATH: Final = "/socket.io/"
-
-MAX_SESSIONS: Final = 10_000
-"""Clients at a time. More than any test has, and few enough that a client gone mad fills no memory."""
-
-MAX_BODY: Final = 100 * 1024 * 1024
-"""Bytes of a POST or a WebSocket message where the open packet says no ``maxPayload``: what the library's clients accept themselves."""
-
-BODY_LIMIT: Final = 300.0
-"""Seconds for the body of a POST, Node's ``requestTimeout``."""
-
-GOODBYE: Final = 0.1
-"""Seconds that attached clients get to be told that the server is being left: on one machine that is long."""
 
 SID_BYTES: Final = 15
 """Random bytes of a sid, as many as Node takes; they make 20 characters."""
@@ -65,9 +53,10 @@ class ReplayServer:
     `LoopbackUnavailable` if the address cannot be bound.
     """
 
-    def __init__(self, application: Application, *, host: str, port: int, path: str | None, compress: bool) -> None:
+    def __init__(self, application: Application, *, host: str, port: int, path: str | None, compress: bool, limits: ServingLimits) -> None:
         self._application = application
         self._host, self._port, self._path, self._compress = host, port, path, compress
+        self._limits = limits
         self._sessions: dict[str, LiveSession] = {}
         self._numbers = itertools.count(1)
         self._busy: set[asyncio.Task[object]] = set()
@@ -90,7 +79,7 @@ class ReplayServer:
         """Do what entering the block does."""
         # A client that goes away cancels its handler, which is how we know.
         server = web.Server(self._take, handler_cancellation=True, access_log=None)
-        self._runner = web.ServerRunner(server, shutdown_timeout=GOODBYE)
+        self._runner = web.ServerRunner(server, shutdown_timeout=self._limits.goodbye)
         await self._runner.setup()
         try:
             self._entrance = Entrance(server, self._host, self._port)
@@ -104,7 +93,7 @@ class ReplayServer:
             for session in self.sessions:
                 session.process(Abort(CloseReason.SERVER_CLOSE, "the server was left"))
             if self._busy:
-                await asyncio.wait(set(self._busy), timeout=GOODBYE)
+                await asyncio.wait(set(self._busy), timeout=self._limits.goodbye)
         finally:
             await self._entrance.close()
             await self._runner.cleanup()
@@ -155,7 +144,7 @@ class ReplayServer:
         refusal = refuse(request, self._transport_of)
         if refusal is not None:
             return _refused(request, refusal)
-        if not request.sid and len(self._sessions) >= MAX_SESSIONS:
+        if not request.sid and len(self._sessions) >= self._limits.max_sessions:
             return _TOO_MANY
         if request.method not in (hdrs.METH_GET, hdrs.METH_POST):
             return _WRONG_METHOD
@@ -182,14 +171,24 @@ class ReplayServer:
             if request.method == hdrs.METH_GET:
                 session.process(GetArrived(number))
             else:
-                await _post(http, session, number, exchange)
+                await self._post(http, session, number, exchange)
             return await exchange.answered
-        except (aiohttp.ClientPayloadError, web.RequestPayloadError, TimeoutError):
-            return _MALFORMED  # its framing is broken, or it does not end
+        except (web.RequestPayloadError, TimeoutError):
+            return _MALFORMED  # it cannot be decoded, or it does not end
         finally:
             if not exchange.answered.done() or exchange.answered.cancelled():
                 session.process(RequestAborted(number))
             session.forget(number)
+
+    async def _post(self, http: web.BaseRequest, session: LiveSession, number: int, exchange: Exchange) -> None:
+        session.process(PostBegan(number, http.content_type if hdrs.CONTENT_TYPE in http.headers else ""))
+        if not exchange.answered.done():
+            async with asyncio.timeout(self._limits.body):
+                body = await read_body(http, self._most(session))
+            session.process(PostArrived(number, body))
+
+    def _most(self, session: LiveSession) -> int:
+        return self._limits.max_body if session.offer.max_payload is None else session.offer.max_payload
 
     # --- WebSocket.
 
@@ -197,14 +196,14 @@ class ReplayServer:
         if not web.WebSocketResponse().can_prepare(http):
             return _MALFORMED
         session, number = self._session(http, request), next(self._numbers)
-        socket = self._socket(http, _most(session))
+        socket = self._socket(http, self._most(session))
         try:
             await socket.prepare(http)
         except BaseException:
             if not request.sid:
                 session.process(Abort(CloseReason.TRANSPORT_CLOSE, "the client went away before its WebSocket was open"))
             raise
-        frames = Frames(http, socket)
+        frames = Frames(http, socket, self._limits)
         session.has_socket(number, frames)
         ending = await self._run(session, number, socket, frames)
         if isinstance(ending, WebSocketClosed) and not frames.closing:
@@ -216,7 +215,9 @@ class ReplayServer:
     def _socket(self, http: web.BaseRequest, most: int) -> web.WebSocketResponse:
         asked = [name.strip() for name in http.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL, "").split(",")]
         # aiohttp refuses a message of exactly its limit. Of subprotocols Node takes the first, whatever it is.
-        socket = web.WebSocketResponse(autoclose=False, compress=self._compress, max_msg_size=most + 1, protocols=asked[:1], timeout=CLOSE_WAIT)
+        socket = web.WebSocketResponse(
+            autoclose=False, compress=self._compress, max_msg_size=most + 1, protocols=asked[:1], timeout=self._limits.close
+        )
         socket.headers.update(sharing_headers(http.headers.get(hdrs.ORIGIN)))
         return socket
 
@@ -236,18 +237,6 @@ class ReplayServer:
         return ending
 
 
-async def _post(http: web.BaseRequest, session: LiveSession, number: int, exchange: Exchange) -> None:
-    session.process(PostBegan(number, http.content_type if hdrs.CONTENT_TYPE in http.headers else ""))
-    if not exchange.answered.done():
-        async with asyncio.timeout(BODY_LIMIT):
-            body = await read_body(http, _most(session))
-        session.process(PostArrived(number, body))
-
-
-def _most(session: LiveSession) -> int:
-    return MAX_BODY if session.offer.max_payload is None else session.offer.max_payload
-
-
 def _is_handshake(http: web.BaseRequest) -> bool:
     return http.headers.get(hdrs.UPGRADE, "").lower() == "websocket"
 
@@ -259,14 +248,20 @@ def _refused(request: Request, refusal: Refusal) -> Answer:
 
 
 def serve(
-    application: Application, *, host: str = "127.0.0.1", port: int = 0, path: str | None = DEFAULT_PATH, compress: bool = False
+    application: Application,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    path: str | None = DEFAULT_PATH,
+    compress: bool = False,
+    limits: ServingLimits = DEFAULT_SERVING_LIMITS,
 ) -> ReplayServer:
     """Make a server for an `async with` block, which serves `application` in the block's own loop.
 
     It listens on this machine only, unless `host` says otherwise; `port` 0 takes any free one. What is asked for elsewhere than below `path` is
     answered with 404; None takes every path. `compress` accepts permessage-deflate from clients that offer it, which Node does only when told to.
     """
-    return ReplayServer(application, host=host, port=port, path=path, compress=compress)
+    return ReplayServer(application, host=host, port=port, path=path, compress=compress, limits=limits)
 
 
 # --- In a thread.
@@ -311,10 +306,16 @@ class ThreadedReplayServer(ThreadedServer):
 
 
 def serve_in_thread(
-    application: Application, *, host: str = "127.0.0.1", port: int = 0, path: str | None = DEFAULT_PATH, compress: bool = False
+    application: Application,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    path: str | None = DEFAULT_PATH,
+    compress: bool = False,
+    limits: ServingLimits = DEFAULT_SERVING_LIMITS,
 ) -> ThreadedReplayServer:
     """Make a server as `serve` does that runs in a thread: for programs without a loop, or with one that they block."""
-    return ThreadedReplayServer(ReplayServer(application, host=host, port=port, path=path, compress=compress))
+    return ThreadedReplayServer(ReplayServer(application, host=host, port=port, path=path, compress=compress, limits=limits))
 
 
 def _raise_failures(failures: list[Exception], error: BaseException | None) -> None:
