@@ -137,7 +137,8 @@ def show_duration(seconds: float) -> str:
         return f"{seconds / 60:.1f} min"
     if abs(seconds) >= 1:
         return f"{seconds:.2f} s"
-    return f"{seconds * 1000:.0f} ms" if abs(seconds) >= 0.01 or seconds == 0 else f"{seconds * 1000:.1f} ms"
+    milliseconds = seconds * 1000
+    return f"{milliseconds:.0f} ms" if abs(milliseconds) >= 9.95 else f"{round(milliseconds, 1):g} ms"
 
 
 def cut(row: Row, width: int, measure: Callable[[str], int] = len, shorten: Callable[[str, int], str] = lambda text, width: text[:width]) -> Row:

@@ -1,0 +1,54 @@
+"""Over which transports a session travelled at each of its steps: the background of a ladder.
+
+A session that is upgraded travels over both for a while: from the moment its WebSocket is there, until the `upgrade` packet, or until the last packet
+came by polling, as an answer may still be on its way. An upgrade that came to nothing ends with its WebSocket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from engineio_lite.capture.steps import Step, StepKind
+from engineio_lite.packet import PacketType
+from engineio_lite.state import Transport
+
+POLLING: Final = "polling"
+BOTH: Final = "both"
+WEBSOCKET: Final = "websocket"
+
+
+def read_bands(steps: Sequence[Step]) -> list[str]:
+    """The band of each step, in the order of `steps`; empty for what belongs to no session."""
+    sessions: dict[int, list[int]] = {}
+    for place, step in enumerate(steps):
+        sessions.setdefault(step.session, []).append(place)
+    bands = [""] * len(steps)
+    for session, places in sessions.items():
+        if session:
+            for place, band in zip(places, _of_session([steps[place] for place in places]), strict=True):
+                bands[place] = band
+    return bands
+
+
+def _of_session(steps: Sequence[Step]) -> list[str]:
+    by_polling = [place for place, step in enumerate(steps) if step.transport is Transport.POLLING and step.kind is not StepKind.HTTP]
+    by_websocket = [place for place, step in enumerate(steps) if step.transport is Transport.WEBSOCKET or step.packet == "websocket open"]
+    if not by_polling:
+        return [WEBSOCKET if by_websocket else POLLING] * len(steps)
+    if not by_websocket:
+        return [POLLING] * len(steps)
+    first = by_websocket[0] if by_polling[0] < by_websocket[0] else 0
+    upgraded = _place(steps, PacketType.UPGRADE.value)
+    if upgraded is not None:
+        last = max(upgraded, by_polling[-1])
+        return [POLLING] * first + [BOTH] * (last + 1 - first) + [WEBSOCKET] * (len(steps) - last - 1)
+    closed = _place(steps, "websocket closed")
+    if closed is not None and by_polling[-1] > closed:
+        return [POLLING] * first + [BOTH] * (closed + 1 - first) + [POLLING] * (len(steps) - closed - 1)
+    last = max(first, by_polling[-1])
+    return [POLLING] * first + [BOTH] * (last - first) + [WEBSOCKET] * (len(steps) - last)
+
+
+def _place(steps: Iterable[Step], packet: str) -> int | None:
+    return next((place for place, step in enumerate(steps) if step.packet == packet), None)
