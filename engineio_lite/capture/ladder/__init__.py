@@ -29,17 +29,17 @@ _SCRIPTS: Final = ("model.js", "payload.js", "rows.js", "overview.js", "details.
 """The parts of the script, in the order in which they are put together."""
 
 
-def page(head: Head, steps: Sequence[Step], *, title: str, remarks: Sequence[str] = ()) -> str:
+def page(head: Head, steps: Sequence[Step], *, title: str, remarks: Sequence[str] = (), max_rows: int = MAX_ROWS) -> str:
     """The page for these steps: HTML, UTF-8. `title` names the capture, `remarks` are sentences about what was wrong with its file.
 
-    Steps may be a part of a capture: what answers a step that is left out says so. Of more than `MAX_ROWS` steps the first are shown.
+    Steps may be a part of a capture: what answers a step that is left out says so. Of more than `max_rows` steps the first are shown.
     """
-    if len(steps) > MAX_ROWS:
-        remarks = [*remarks, f"the page has the first {MAX_ROWS} of {len(steps)} rows"]
+    if len(steps) > max_rows:
+        remarks = [*remarks, f"the page has the first {max_rows} of {len(steps)} rows"]
     script = _scripts()
     style = _source("ladder.css")
     made = {"by": visible(head.by), "at": visible(head.at), "source": visible(head.source)}
-    data = {"title": visible(title), "remarks": [visible(remark) for remark in remarks], **made, "rows": page_rows(steps)}
+    data = {"title": visible(title), "remarks": [visible(remark) for remark in remarks], **made, "rows": page_rows(steps[:max_rows])}
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string(_source("ladder.html")).render(
         title=visible(title),

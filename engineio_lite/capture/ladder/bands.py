@@ -39,15 +39,14 @@ def _of_session(steps: Sequence[Step]) -> list[str]:
     if not by_websocket:
         return [POLLING] * len(steps)
     first = by_websocket[0] if by_polling[0] < by_websocket[0] else 0
-    upgraded = _place(steps, PacketType.UPGRADE.value)
-    if upgraded is not None:
-        last = max(upgraded, by_polling[-1])
-        return [POLLING] * first + [BOTH] * (last + 1 - first) + [WEBSOCKET] * (len(steps) - last - 1)
-    closed = _place(steps, "websocket closed")
-    if closed is not None and by_polling[-1] > closed:
-        return [POLLING] * first + [BOTH] * (closed + 1 - first) + [POLLING] * (len(steps) - closed - 1)
-    last = max(first, by_polling[-1])
-    return [POLLING] * first + [BOTH] * (last - first) + [WEBSOCKET] * (len(steps) - last)
+    upgraded, closed = _place(steps, PacketType.UPGRADE.value), _place(steps, "websocket closed")
+    is_in_vain = upgraded is None and not any(step.kind is StepKind.PACKET for step in map(steps.__getitem__, by_websocket))
+    if is_in_vain and closed is not None:
+        end, after = closed + 1, POLLING
+    else:
+        # Without the packet that ends an upgrade, the last one by polling does.
+        end, after = max(first if upgraded is None else upgraded + 1, by_polling[-1] + 1), WEBSOCKET
+    return [POLLING] * first + [BOTH] * (end - first) + [after] * (len(steps) - end)
 
 
 def _place(steps: Iterable[Step], packet: str) -> int | None:
