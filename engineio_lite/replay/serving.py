@@ -53,7 +53,9 @@ class ReplayServer:
     `LoopbackUnavailable` if the address cannot be bound.
     """
 
-    def __init__(self, application: Application, *, host: str, port: int, path: str | None, compress: bool, limits: ServingLimits) -> None:
+    def __init__(
+        self, application: Application, *, host: str, port: int, path: str | None, compress: bool, limits: ServingLimits = DEFAULT_SERVING_LIMITS
+    ) -> None:
         self._application = application
         self._host, self._port, self._path, self._compress = host, port, path, compress
         self._limits = limits
