@@ -40,11 +40,13 @@ class Command:
         self.words = words
         self._environment = {name: value for name, value in os.environ.items() if name not in _UNWANTED and name not in without}
 
-    def run(self, *arguments: str, stdin: str | bytes = "", environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        """Run it to its end; a traceback on standard error fails the test."""
+    def run(
+        self, *arguments: str, stdin: str | bytes = "", environment: Mapping[str, str] | None = None, limit: float = LIMIT
+    ) -> subprocess.CompletedProcess[str]:
+        """Run it to its end, which must come within `limit` seconds; a traceback on standard error fails the test."""
         data = stdin.encode() if isinstance(stdin, str) else stdin
         variables = self._environment | dict(environment or {})
-        done = subprocess.run([*self.words, *arguments], input=data, capture_output=True, timeout=LIMIT, check=False, env=variables)
+        done = subprocess.run([*self.words, *arguments], input=data, capture_output=True, timeout=limit, check=False, env=variables)
         assert b"Traceback" not in done.stderr
         return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 

@@ -42,6 +42,7 @@ _LONG = (
     "tests/aio/test_delivery_under_fire",
     "tests/aio/test_features",
     "tests/bridge/",
+    "tests/cassettes/test_plugin",
     "tests/core/test_model",
     "tests/core/test_mutants",
     "tests/socketio/test_link_model",
