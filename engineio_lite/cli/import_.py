@@ -139,7 +139,7 @@ def _whole_or_nothing(out: str) -> Iterator[BinaryIO]:
     if out == STANDARD_OUTPUT:
         yield sys.stdout.buffer
         return
-    path = Path(out)
+    path = Path(out).resolve()  # what a link points at is replaced, not the link
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         try:
             yield file  # type: ignore[misc]  # a BinaryIO in all but name

@@ -99,9 +99,9 @@ def header(headers: Headers, name: str) -> str:
 
 
 def base64_bytes(text: str) -> bytes | None:
-    """What the text says in base64; None if it is none."""
+    """What the text says in base64, which may be wrapped; None if it is none."""
     try:
-        return a2b_base64(text.encode("ascii"))
+        return a2b_base64("".join(text.split()).encode("ascii"), strict_mode=True)
     except (Base64Error, UnicodeEncodeError):
         return None
 
@@ -120,6 +120,8 @@ def inflate(data: bytes, window: int, limit: int = MAX_INFLATED) -> bytes:
     whole_text = inflater.decompress(data, limit)
     if inflater.unconsumed_tail:
         raise ImportFailed(f"expected at most {limit} bytes after decompression, got more", cause=Cause.RECORDING_TOO_LARGE)
+    if not inflater.eof:
+        raise zlib.error("it ends before its end")
     return whole_text
 
 

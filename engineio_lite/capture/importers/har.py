@@ -214,8 +214,15 @@ class _Reader:
 
 
 def _lines(data: bytes | None) -> list[object] | None:
-    """The messages of a file with one in each line."""
-    return None if data is None else [read_json(line, "a WebSocket message") for line in data.split(b"\n") if line.strip()]
+    """The messages of a file with one in each line, None for one that is damaged."""
+    return None if data is None else [_line(line) for line in data.split(b"\n") if line.strip()]
+
+
+def _line(line: bytes) -> object:
+    try:
+        return read_json(line, "a WebSocket message")
+    except ImportFailed:
+        return None  # which is counted among what could not be read
 
 
 def _message(item: Object) -> Message | None:

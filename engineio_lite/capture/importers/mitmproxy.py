@@ -81,7 +81,7 @@ class _Reader:
             )
         self.flows += 1
         if flow["type"] != "http":
-            self._others.add(elide(repr(flow["type"])))
+            self._others.add(elide(_text(flow["type"])))
         else:
             self._items.append(self._http(flow))
 

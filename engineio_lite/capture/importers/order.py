@@ -40,6 +40,13 @@ class Move(msgspec.Struct, frozen=True):
     message: str | bytes | None = None
     line: Line | None = None
 
+    def not_before(self, time: float) -> Move:
+        """The same move, no earlier than `time`, and so the line in it."""
+        if self.time >= time:
+            return self
+        line = None if self.line is None else msgspec.structs.replace(self.line, time=time)
+        return msgspec.structs.replace(self, time=time, line=line)
+
     @property
     def texts(self) -> Iterator[str]:
         """Its packets, as far as they are text."""
@@ -137,15 +144,7 @@ class _Merge:
             if given is not None:
                 self._there[given] += 1
                 self._coming[given].remove(move.time)
-        self._moves.append(_not_before(move, self._moves[-1].time if self._moves else move.time))
-
-
-def _not_before(move: Move, time: float) -> Move:
-    """The same move, no earlier than `time`, and so the line in it."""
-    if move.time >= time:
-        return move
-    line = move.line
-    return msgspec.structs.replace(move, time=time, line=None if line is None else msgspec.structs.replace(line, time=time))
+        self._moves.append(move.not_before(self._moves[-1].time if self._moves else move.time))
 
 
 def probe_first(channel: Sequence[Move]) -> list[Move]:

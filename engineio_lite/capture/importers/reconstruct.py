@@ -10,7 +10,7 @@ same one. Refusals and errors become lines of their own. Nothing is merged and n
 
 from __future__ import annotations
 
-from collections import Counter
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from engineio_lite.capture.importers.order import Move, in_causal_order, probe_first
-from engineio_lite.capture.importers.sessions import Request, Session, opened_at, sort_requests
+from engineio_lite.capture.importers.sessions import Request, Session, opened_at, opened_sid, sort_requests
 from engineio_lite.capture.lines import (
     Direction,
     EnginePacket,
@@ -41,9 +41,13 @@ GAP: Final = "gap"
 SWITCHED: Final = 101
 
 _NOOP: Final = "6"
+_SID: Final = re.compile(rb'"sid":"([^"]+)"')
 
 MAX_SHOWN_BODY: Final = 4096
 """Bytes of an error's body that a line keeps: any JSON error whole, of a web page the head."""
+
+_FIRST_DAY: Final = 86_400.0
+"""Seconds of the epoch's first day: a recording of that day is one without a clock."""
 
 _RECOVERY: Final = frozenset(("pid", "offset"))
 """What a client adds to its auth payload to get a lost session back; a reconnect has it, what it follows had not."""
@@ -79,12 +83,12 @@ def reconstruct(*traces: Trace) -> Reconstruction:
 
 def _time(line: Line) -> float:
     time = getattr(line, "time", None)
-    assert isinstance(time, float), "every line that is made here has a time"
+    assert isinstance(time, int | float), "every line that is made here has a time"
     return time
 
 
 def _iso(seconds: float) -> str:
-    if seconds <= 0:
+    if seconds < _FIRST_DAY:
         return ""
     try:
         return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -110,7 +114,8 @@ class _Builder:
                 lines += transcriber.body(move.time, move.direction, move.body)
             elif move.message is not None:
                 lines += transcriber.frame(move.time, move.direction, move.message)
-            elif move.line is not None:
+            else:
+                assert move.line is not None, "a move is one of the three"
                 lines += transcriber.other(move.line)
         lines = self._ended([*lines, *transcriber.finish()])
         return [*lines, *self._left_open(lines)]
@@ -181,16 +186,16 @@ class _Builder:
         if item.lost:
             yield self._note(opened, GAP, f"messages of the WebSocket may be missing: {item.lost}")
         time = opened
-        for move in probe_first([Move(message.time or 0.0, message.direction, message=message.data) for message in item.messages]):
+        for move in probe_first([move for message in item.messages for move in self._message(message)]):
+            yield move.not_before(time)
             time = max(time, move.time)
-            yield msgspec.structs.replace(move, time=time)
-        yield from self._injected(item.messages, time)
         yield from self._socket_ended(item, time)
 
-    def _injected(self, messages: Sequence[Message], time: float) -> Iterator[Move]:
-        injected = sum(message.injected for message in messages)
-        if injected:
-            yield self._note(time, "injected", f"messages of this WebSocket that no peer sent, but somebody in the proxy: {injected}")
+    def _message(self, message: Message) -> Iterator[Move]:
+        time = message.time or 0.0
+        if message.injected:
+            yield self._note(time, "injected", "the next message of this WebSocket is no peer's: it was put in by somebody who recorded it")
+        yield Move(time, message.direction, message=message.data)
 
     def _socket_ended(self, item: Socket, time: float) -> Iterator[Move]:
         if item.closed is not None:
@@ -279,13 +284,21 @@ def _refusal(request: Request) -> Line:
 
 
 def _version_3(requests: Sequence[Request]) -> Iterator[Line]:
-    """One note for each session of Engine.IO 3, as far as they can be told: by their names, and by the requests that name none."""
-    names = Counter(request.address.sid for request in requests)
+    """One note for each session of Engine.IO 3."""
+    named: set[str] = set()
     for request in requests:
-        sid = request.address.sid
-        if not sid or names[""] == 0:
-            names[""] += bool(sid)
+        name = request.address.sid or _sid_within(request.item) or str(request.place)
+        if name not in named:
+            named.add(name)
             yield Note(session=0, time=request.item.started, what="engineio-3", text="Engine.IO 3: a Socket.IO 2 client, which is not read")
+
+
+def _sid_within(item: Exchange | Socket) -> str:
+    """The name in the open packet of version 3, which polling frames differently and a WebSocket does not."""
+    if isinstance(item, Socket):
+        return opened_sid(item)
+    found = _SID.search(item.answer or b"")
+    return found[1].decode("utf-8", "replace") if found else ""
 
 
 # --- how sessions belong together

@@ -126,7 +126,7 @@ def _sort_file(requests: Iterable[Request], found: Sorted) -> None:
 def _session_of(request: Request, sessions: Sequence[Session]) -> Session | None:
     """The session of that name; of several, which a test server may give, the last one that was there when the request began."""
     begun = [session for session in sessions if session.opened <= request.item.started]
-    return (begun or [*sessions])[-1] if sessions else None
+    return next(iter((begun or sessions[:1])[-1:]), None)
 
 
 def opened_sid(item: Exchange | Socket) -> str:
