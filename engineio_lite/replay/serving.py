@@ -54,7 +54,14 @@ class ReplayServer:
     """
 
     def __init__(
-        self, application: Application, *, host: str, port: int, path: str | None, compress: bool, limits: ServingLimits = DEFAULT_SERVING_LIMITS
+        self,
+        application: Application,
+        *,
+        host: str,
+        port: int,
+        path: str | None,
+        compress: bool,
+        limits: ServingLimits = DEFAULT_SERVING_LIMITS,
     ) -> None:
         self._application = application
         self._host, self._port, self._path, self._compress = host, port, path, compress

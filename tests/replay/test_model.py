@@ -7,7 +7,7 @@ much longer searches.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import settings
@@ -59,22 +59,22 @@ def test_no_long_history_over_one_transport_does_so(machine: type[Interleavings]
 # --- Exhaustively.
 
 
-def before_the_upgrade() -> ReplayWorld:
+def before_the_upgrade(**options: Any) -> ReplayWorld:
     """The session is open, the application has the first word."""
-    return make_replay_world()
+    return make_replay_world(**options)
 
 
-def the_socket_is_open() -> ReplayWorld:
+def the_socket_is_open(**options: Any) -> ReplayWorld:
     """The upgrade has begun, a poll and a POST are on their way, the server sees the WebSocket."""
-    world = make_replay_world()
+    world = make_replay_world(**options)
     for action in (("timer",), ("up", 1), ("send", "early")):
         world.do(action)
     return world
 
 
-def the_probe_is_answered() -> ReplayWorld:
+def the_probe_is_answered(**options: Any) -> ReplayWorld:
     """``3probe`` is about to reach the client, and so is the answer to the poll that waited; a POST is arriving at the server."""
-    world = the_socket_is_open()
+    world = the_socket_is_open(**options)
     for action in (("request", 2), ("down", 1), ("up", 1), ("request", 3)):
         world.do(action)
     assert world.connection.upgrade_state is UpgradeState.PROBING
