@@ -99,9 +99,10 @@ async def _record(choices: Choices) -> int:
     screen = None if choices.quiet else Screen(as_json=choices.as_json)
     recording: Recording | None = None
     try:
-        async with _begun(choices, screen) as recording:
-            _announce(console, recording, choices)
-            await _until_the_end(recording)
+        with _interrupted() as interrupted:
+            async with _begun(choices, screen) as recording:
+                _announce(console, recording, choices)
+                await asyncio.wait({interrupted, recording.failed}, return_when=asyncio.FIRST_COMPLETED)
     except FileExistsError:
         fail(f"{choices.output} is there already", USAGE, "name another file, or replace it with --overwrite")
     except OSError as error:
@@ -151,12 +152,6 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-async def _until_the_end(recording: Recording) -> None:
-    with _interrupted() as interrupted:
-        ends: set[asyncio.Future[object]] = {interrupted, asyncio.ensure_future(recording.failed)}
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-
-
 @contextlib.contextmanager
 def _interrupted() -> Iterator[asyncio.Future[object]]:
     """Done when the process is asked to end; the second time it is asked, it ends as usual."""
@@ -164,16 +159,19 @@ def _interrupted() -> Iterator[asyncio.Future[object]]:
     done: asyncio.Future[object] = loop.create_future()
 
     def end() -> None:
-        if not done.done():
-            done.set_result(None)
+        done.set_result(None)
+        heed_no_more()
+
+    def heed_no_more() -> None:
+        for number in _ENDS:
+            loop.remove_signal_handler(number)
 
     for number in _ENDS:
         loop.add_signal_handler(number, end)
     try:
         yield done
     finally:
-        for number in _ENDS:
-            loop.remove_signal_handler(number)
+        heed_no_more()
 
 
 def _sum_up(console: Console, recording: Recording, output: Path) -> None:

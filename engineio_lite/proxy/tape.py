@@ -55,7 +55,6 @@ class _Session:
         self.transport = transport
         self.is_open = False
         self.is_over = False
-        self.in_flight = 0
         self.leaving: Direction | None = None
 
 
@@ -169,12 +168,6 @@ class Tape:
         """One side has said that it leaves."""
         session.leaving = session.leaving or direction
 
-    def landed(self, session: _Session, time: float) -> None:
-        """A request is over: with the last one, so is a session that was left by polling."""
-        session.in_flight -= 1
-        if session.in_flight == 0 and session.leaving is not None and session.transport is Transport.POLLING:
-            self.over(session, time, session.leaving)
-
     def over(self, session: _Session, time: float, by: Direction | None, code: int | None = None, reason: CloseReason | None = None) -> None:
         """The session has ended."""
         if session.is_over:
@@ -209,8 +202,7 @@ class Request:
         self._is_version_3 = query.get("EIO", [""])[0] == "3"
         self._unclaimed: Encoded | None = None
         self._session = tape.find(self._sid)
-        if self._session is not None:
-            self._session.in_flight += 1
+        self._left: Direction | None = None
 
     def body(self, time: float, body: Encoded) -> None:
         """Its own body is complete."""
@@ -228,6 +220,7 @@ class Request:
             self._tape.note(session, time, "gap", f"the body of a {self._method} is not here: {plain}")
             return
         if b"1" in plain.split(SEPARATOR.encode()):
+            self._left = direction
             self._tape.left(session, direction)
         self._tape.taken(session, session.transcriber.body(time, direction, plain))
 
@@ -237,10 +230,9 @@ class Request:
             self._accepted(time, headers, body)
         elif self._method != "OPTIONS" or status >= 400:  # whether a page of another origin may ask is no part of the conversation
             self._refused(time, status, headers, body)
-        if self._session is not None:
-            if self._method == "GET" and status >= 400 and self._session.transport is Transport.POLLING:
-                self._tape.over(self._session, time, Direction.DOWN, reason=CloseReason.TRANSPORT_ERROR)
-            self._tape.landed(self._session, time)
+        if self._session is not None and self._method == "GET" and status >= 400 and self._session.transport is Transport.POLLING:
+            self._tape.over(self._session, time, Direction.DOWN, reason=CloseReason.TRANSPORT_ERROR)
+        self._end(time)
 
     def _accepted(self, time: float, headers: Headers, body: Encoded) -> None:
         if self._session is None and self._sid is None:
@@ -249,12 +241,10 @@ class Request:
             if self._session is None:
                 self._refused(time, 200, headers, body)
                 return
-            self._session.in_flight += 1
             return
         if self._session is None:
             assert self._sid is not None
             self._session = self._tape.find(self._sid) or self._tape.begin_in_the_middle(time, self._sid, self._target, Transport.POLLING)
-            self._session.in_flight += 1
         if self._unclaimed is not None:
             self._said(self._session, time, Direction.UP, self._unclaimed)
         if self._method == "GET":
@@ -296,17 +286,17 @@ class Request:
         self._end(time)
 
     def _end(self, time: float) -> None:
-        if self._session is not None:
-            self._tape.landed(self._session, time)
+        """It is over: and so is a session that was left by it, though a GET may still be open, which a python-engineio server never answers then."""
+        if self._left is not None:
+            assert self._session is not None
+            self._tape.over(self._session, time, self._left)
 
     def upgraded(self, time: float) -> Socket:
         """It has become a WebSocket."""
         if self._session is None and self._sid is not None:
             self._session = self._tape.find(self._sid) or self._tape.begin_in_the_middle(time, self._sid, self._target, Transport.WEBSOCKET)
-            self._session.in_flight += 1
         elif self._session is None:
             self._session = self._tape.begin(self._target, Transport.WEBSOCKET)
-            self._session.in_flight += 1
         self._tape.put(self._session, SocketChanged(session=self._session.number, time=time, change="open"))
         return Socket(self._tape, self._session)
 
@@ -344,4 +334,3 @@ class Socket:
             if not session.is_open:
                 self._tape.note(session, time, "unopened", "the WebSocket ended before the server opened a session on it")
             self._tape.over(session, time, by, code)
-        self._tape.landed(session, time)

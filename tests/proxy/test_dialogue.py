@@ -282,18 +282,27 @@ def opened() -> World:
     return world
 
 
-def test_a_session_that_is_left_by_polling_ends_with_its_last_request() -> None:
+def test_a_session_that_is_left_by_polling_ends_with_the_answer_to_that() -> None:
     world = opened()
     wire, other = world.connection(), world.connection()
     wire.up(get(POLL + SID))
     other.up(post(POLL + SID, b"41\x1e1"))
-    other.down(answer(b"ok"))
     assert world.said()[-1] == "1 up polling close"
+    other.down(answer(b"ok"))
+    assert world.said()[-1] == "1 end client None client close"
     wire.down(answer(b"6"))
-    assert world.said()[-2:] == ["1 down polling noop", "1 end client None client close"]
+    assert world.said()[-1] == "1 down polling noop"
     wire.up(get(POLL + SID))
     wire.down(answer(b'{"code":1}', status=400))
     assert world.said()[-1] == '1 GET 400 {"code":1}'
+
+
+def test_a_session_that_the_server_leaves_ends_with_its_word() -> None:
+    world = opened()
+    wire = world.connection()
+    wire.up(get(POLL + SID))
+    wire.down(answer(b"6\x1e1"))
+    assert world.said()[1:] == ["1 down polling noop", "1 down polling close", "1 end server None server close"]
 
 
 def test_a_session_that_the_server_refuses_is_over() -> None:
