@@ -85,7 +85,7 @@ def _remark(line: Line) -> Row | None:
             meaning = line.change if line.change == "open" else _printable(f"{line.change} {code}{line.reason}".rstrip())
             return Row(line.time or 0.0, line.session, line.by, Transport.WEBSOCKET, "socket", meaning)
         case Note():
-            is_fault = line.what in ("gap", "upstream", "eio3", "unopened")
+            is_fault = line.what in ("gap", "upstream", "engineio-3", "unopened")
             return Row(line.time or 0.0, line.session, None, None, "note", _printable(f"{line.what}: {line.text}"), is_fault=is_fault)
         case SessionEnded():
             return Row(line.time or 0.0, line.session, None, None, "end", _printable(f"by {line.by}: {line.reason}"))

@@ -257,7 +257,7 @@ class Request:
         kind = next((value for name, value in headers if name.lower() == "content-type"), "")
         self._put(time, status, kind, shown)
         if self._is_version_3:
-            self._tape.note(self._session, time, "eio3", "the client speaks Engine.IO 3, as Socket.IO 2 does; only version 4 is read here")
+            self._tape.note(self._session, time, "engineio-3", "the client speaks Engine.IO 3, as Socket.IO 2 does; only version 4 is read here")
 
     def _put(self, time: float, status: int, content_type: str = "", body: str = "") -> None:
         number = 0 if self._session is None else self._session.number

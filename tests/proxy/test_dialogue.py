@@ -254,7 +254,7 @@ def test_the_url_of_a_session_keeps_what_is_its_own() -> None:
 @pytest.mark.parametrize(
     ("request_bytes", "answer_bytes", "said"),
     [
-        (get("/socket.io/?EIO=3&transport=polling"), answer(b"no", status=400), ["0 GET 400 no", "0 note eio3"]),
+        (get("/socket.io/?EIO=3&transport=polling"), answer(b"no", status=400), ["0 GET 400 no", "0 note engineio-3"]),
         (get(POLL), answer(b"<html>", "Content-Type: text/html"), ["0 GET 200 <html>"]),
         (get(POLL), answer(b"x", "Content-Encoding: zstd"), ["0 GET 200 (its content encoding 'zstd' is not known here)"]),
         (get(POLL, method="OPTIONS"), answer(b"", status=204), []),
