@@ -8,7 +8,7 @@ const help = find("help");
 
 function select(row, { scroll = reveal, open = true } = {}) {
   view.selected = row;
-  const index = row === null ? -1 : view.rows.indexOf(row);
+  const index = row === null ? -1 : indexOf(row);
   main.classList.toggle("open", row !== null && (open || main.classList.contains("open")));
   history.replaceState(null, "", row === null ? location.pathname + location.search : `#p${row.n}`);
   showDetails();
@@ -19,7 +19,7 @@ function select(row, { scroll = reveal, open = true } = {}) {
 }
 
 function move(by) {
-  const at = view.selected === null ? -1 : view.rows.indexOf(view.selected);
+  const at = view.selected === null ? -1 : indexOf(view.selected);
   const start = at >= 0 ? at + by : by > 0 ? firstInView() : view.rows.length - 1;
   goTo(Math.max(0, Math.min(view.rows.length - 1, start)));
 }
@@ -36,7 +36,7 @@ function goTo(index) {
 function follow(number) {
   const row = BY_NUMBER.get(number);
   if (row === undefined) return;
-  if (!view.rows.includes(row)) showEverything();
+  if (indexOf(row) < 0) showEverything();
   select(row, { scroll: centre });
 }
 
@@ -65,13 +65,14 @@ function setQuery() {
   view.query = query.value;
   search();
   redraw();
+  drawOverview();
   if (view.selected !== null) showDetails();
   showCount();
 }
 
 function nextFound(by) {
   if (view.found.length === 0) return;
-  const at = view.selected === null ? firstInView() - 1 : view.rows.indexOf(view.selected);
+  const at = view.selected === null ? firstInView() - 1 : indexOf(view.selected);
   const place = by > 0 ? view.found.findIndex((index) => index > at) : view.found.findLastIndex((index) => index < at);
   const wrapped = by > 0 ? 0 : view.found.length - 1;
   select(view.rows[view.found[place < 0 ? wrapped : place]], { scroll: centre, open: false });
@@ -79,7 +80,7 @@ function nextFound(by) {
 
 function showCount() {
   const count = view.found.length;
-  const place = view.selected === null ? -1 : view.found.indexOf(view.rows.indexOf(view.selected));
+  const place = view.selected === null ? -1 : view.found.indexOf(indexOf(view.selected));
   find("count").textContent = view.query === "" ? "" : count === 0 ? "no match" : place < 0 ? counted(count, "match").replace("matchs", "matches") : `${place + 1} of ${count}`;
   find("previous").disabled = find("next").disabled = count === 0;
 }
@@ -112,13 +113,14 @@ function setFilters() {
   view.direction = find("direction").value;
   view.pings = find("pings").checked;
   const anchor = view.selected || view.rows[firstInView()];
-  const offset = anchor === undefined ? 0 : view.rows.indexOf(anchor) * ROW_HEIGHT - scroller.scrollTop;
+  const offset = anchor === undefined ? 0 : indexOf(anchor) * ROW_HEIGHT - scroller.scrollTop;
   filter();
   redraw();
   // What was looked at stays where it was, if it is still there.
-  const index = view.rows.indexOf(anchor);
+  const index = indexOf(anchor);
   if (index >= 0) scroller.scrollTop = index * ROW_HEIGHT - offset;
   draw();
+  paintOverview();
   showCount();
   showAbout();
 }
@@ -149,11 +151,11 @@ function switchTheme() {
   const root = document.documentElement;
   const isDark = (root.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
   root.dataset.theme = isDark ? "light" : "dark";
-  drawOverview();
+  paintOverview();
 }
 
 find("theme").addEventListener("click", switchTheme);
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawOverview);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paintOverview);
 
 // --- keys
 
@@ -227,7 +229,7 @@ scroller.addEventListener("scroll", () => {
 });
 new ResizeObserver(() => {
   draw();
-  drawOverview();
+  paintOverview();
 }).observe(scroller);
 window.addEventListener("beforeprint", () => {
   isPrinting = true;

@@ -129,8 +129,16 @@ function passes(row) {
   return view.pings || !isHeartbeat(row);
 }
 
+// The place of each row that is shown: asked for with every move, and a search through all of them would be felt.
+let places = new Map(ROWS.map((row, index) => [row, index]));
+
+function indexOf(row) {
+  return places.has(row) ? places.get(row) : -1;
+}
+
 function filter() {
   view.rows = ROWS.filter(passes);
+  places = new Map(view.rows.map((row, index) => [row, index]));
   search();
 }
 

@@ -41,7 +41,6 @@ function redraw() {
   canvas.style.height = `${view.rows.length * ROW_HEIGHT}px`;
   find("nothing").hidden = view.rows.length > 0;
   draw();
-  drawOverview();
 }
 
 // --- one row
@@ -160,7 +159,7 @@ function* bandElements(first, last) {
 function bracketElement() {
   const partner = view.selected === null ? undefined : partnerOf(view.selected);
   if (partner === undefined) return null;
-  const places = [view.rows.indexOf(view.selected), view.rows.indexOf(partner)].sort((a, b) => a - b);
+  const places = [indexOf(view.selected), indexOf(partner)].sort((a, b) => a - b);
   if (places[0] < 0) return null;
   const question = view.rows[places[0]];
   const label = question.l === undefined ? "" : duration(question.l);
