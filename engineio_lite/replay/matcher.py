@@ -110,7 +110,8 @@ def _parsed(path: str) -> Path:
 
 
 def _as_object(data: object) -> dict[str, object]:
-    return data if isinstance(data, dict) else {}
+    # A key with nothing in it is no key: the msgpack parser of Node writes those of which the value is undefined.
+    return {key: value for key, value in data.items() if value is not None} if isinstance(data, dict) else {}
 
 
 def _heads(expected: Packet, got: Packet) -> list[Difference]:

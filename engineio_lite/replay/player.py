@@ -99,7 +99,7 @@ class Player:
         name: str = "",
         to_accept: str = "",
     ) -> None:
-        capture = _as_capture(capture)
+        capture = as_capture(capture)
         self._rules = Rules(
             ours=ours,
             strict=_strictness(strict),
@@ -158,6 +158,12 @@ class Player:
         return len(self.seats) >= len(self.scripts) and all(seat.is_complete for seat in self.seats)
 
     @property
+    def duration(self) -> float:
+        """How long a replay takes at least, in seconds: nothing, unless recorded times are kept."""
+        times = [cue.time for script in self.scripts for cue in (*script.awaited, *script.owed) if cue.time is not None]
+        return self._rules.scale * (max(times) - min(times)) if times else 0.0
+
+    @property
     def failure(self) -> EngineIOError | None:
         """The first thing that went wrong so far, sessions that are not played to their end aside."""
         failures = [seat.failure for seat in self.seats if seat.failure is not None]
@@ -214,7 +220,7 @@ def _playable(capture: Capture, rules: Rules, relax: Collection[str | int | floa
     return scripts
 
 
-def _as_capture(source: Source) -> Capture:
+def as_capture(source: Source) -> Capture:
     """The capture at the level of packets; lines are taken for those of a file, the head aside."""
     if isinstance(source, Capture):
         return source.packets()

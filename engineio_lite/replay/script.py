@@ -68,6 +68,16 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     owed: tuple[Cue, ...] = ()
     doubts: tuple[str, ...] = ()
 
+    @property
+    def first_line(self) -> int:
+        """The line of its first packet."""
+        return min(cue.line for cue in (*self.awaited, *self.owed))
+
+    @property
+    def last_line(self) -> int:
+        """The line of its last packet."""
+        return max(cue.line for cue in (*self.awaited, *self.owed))
+
 
 def read_scripts(
     lines: Iterable[Line], *, ours: Direction = Direction.DOWN, relax: Collection[str | int | float] = (), first_line: int = 2

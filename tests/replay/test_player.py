@@ -174,6 +174,7 @@ def test_auth_is_compared_by_its_keys() -> None:
 
 def test_no_auth_is_an_empty_one() -> None:
     assert Stage(*CONNECT).say("0{}") == [f'0{{"sid":"{SID}"}}']
+    assert Stage(*CONNECT).say('0{"pid":null}') == [f'0{{"sid":"{SID}"}}']
 
 
 def test_what_auth_held_is_known_from_then_on() -> None:
