@@ -154,7 +154,7 @@ class Seat:
         cue = self._next_awaited()
         if outputs or cue is None or now < self.deadline:
             return outputs
-        text = stalled(self.place, cue, now - self._heard, self._rest([]))
+        text = stalled(self.place, cue, self._rules.idle_limit, self._rest([]))
         return self._fail(ReplayStalled(text, capture=self._rules.capture, session=self.script.session, number=cue.number, line=cue.line))
 
     def left(self, now: float) -> None:

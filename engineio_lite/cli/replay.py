@@ -1,0 +1,211 @@
+"""`engineio-lite replay`: a capture as the server that was recorded, as the client that was recorded, or computed again without any network.
+
+Exactly one of three: ``--serve FILE`` listens on this machine and plays the server to whoever comes, ``--against URL FILE`` plays the client
+against a server, ``--offline FILE`` feeds a wire capture to the library's own machine and compares. Each shows what is said as it is said, and at
+the end what went wrong, in full.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, Final, NoReturn, TypeVar
+
+import click
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+
+from chat_answers.loopback import LoopbackUnavailable
+from engineio_lite.aio.options import ConnectOptions
+from engineio_lite.capture.file import Capture, load
+from engineio_lite.capture.lines import Direction
+from engineio_lite.capture.values import to_json
+from engineio_lite.cli._console import FOUND, INTERRUPTED, USAGE, fail, readable_errors
+from engineio_lite.exceptions import CaptureError, EngineIOError
+from engineio_lite.replay.as_client import against
+from engineio_lite.replay.as_server import PlayedServer, PlayOptions, serve
+from engineio_lite.replay.conversation import Watch
+from engineio_lite.replay.matcher import Strictness
+from engineio_lite.replay.offline import check
+from engineio_lite.replay.player import Report
+from engineio_lite.replay.seat import IDLE_LIMIT, Output
+from engineio_lite.replay.wording import describe
+from engineio_lite.socketio.packet import Packet
+
+T = TypeVar("T")
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+_TRANSPORTS: Final = {"polling": ("polling",), "websocket": ("websocket",), "both": ("polling", "websocket")}
+
+
+@click.command()
+@click.option("--serve", "served", type=_FILE, metavar="FILE", help="Play the recorded server to any client.")
+@click.option("--against", "url", metavar="URL", help="Play the recorded client of FILE against the server at URL.")
+@click.option("--offline", "computed", type=_FILE, metavar="FILE", help="Compute a wire capture again, and compare; no network.")
+@click.argument("file", required=False, type=_FILE)
+@click.option("--port", type=click.IntRange(0, 65535), default=None, help="Where to listen, with --serve. [default: any free port]")
+@click.option("--once", is_flag=True, help="With --serve: end when every recorded session was played.")
+@click.option("--reuse-last", is_flag=True, help="With --serve: play the last session again to whoever comes later.")
+@click.option("--transport", type=click.Choice(list(_TRANSPORTS)), default="both", show_default=True, help="How to connect, with --against.")
+@click.option("--path", default="/socket.io/", show_default=True, help="Where the server is mounted.")
+@click.option("--secret", "secrets", multiple=True, metavar="NAME=VALUE", help="What a placeholder stands for: '<redacted:1>=letmein'; repeatable.")
+@click.option("--strict", type=click.Choice([str(each) for each in Strictness]), default=str(Strictness.ORDERED), show_default=True)
+@click.option("--timing", default="none", show_default=True, metavar="none|recorded|FACTOR", help="When to speak: at once, as recorded, or scaled.")
+@click.option("--ignore-path", "ignored", multiple=True, metavar="PATH", help="What may differ, such as '$[1].version'; repeatable.")
+@click.option("--relax", multiple=True, metavar="EVENT", help="An event of which the place means nothing; repeatable.")
+@click.option("--idle-limit", type=click.FloatRange(min=0, min_open=True), default=None, metavar="SECONDS", help="How long to wait for a packet.")
+@click.option("--allow-unplayed", is_flag=True, help="Let the other side leave before it has said everything.")
+@click.option("--allow-gaps", is_flag=True, help="Play a capture in which something is missing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@readable_errors
+def command(served: Path | None, url: str | None, computed: Path | None, file: Path | None, **options: Any) -> None:
+    """Play a capture back: --serve FILE, --against URL FILE, or --offline FILE.
+
+    \b
+    Exit codes: 0 all went as recorded; 1 something differed, or the other
+    side left early; 2 wrong usage, or a file that is no capture or cannot
+    be played; 3 no connection; 4 a time limit; 130 interrupted.
+    """
+    if sum(mode is not None for mode in (served, url, computed)) != 1 or (url is None) is not (file is None):
+        raise click.UsageError("give exactly one of --serve FILE, --against URL FILE, --offline FILE")
+    for name, mode in (("port", served), ("once", served), ("reuse_last", served)):
+        if options[name] and mode is None:
+            raise click.UsageError(f"--{name.replace('_', '-')} belongs to --serve")
+    path = served or computed or file
+    assert path is not None
+    try:
+        capture = load(path)
+        if computed is not None:
+            _compute(capture, as_json=options["as_json"])
+        shown = _Shown(as_json=options["as_json"])
+        if url is None:
+            _serve(capture, shown, options)
+        else:
+            connect = ConnectOptions(transports=_TRANSPORTS[options["transport"]])
+            play = _play_options(options, IDLE_LIMIT)
+            shown.end(_run(against(url, capture, path=options["path"], connect=connect, watch=shown.watch, **play)))
+    except CaptureError as error:
+        fail(str(error), USAGE, error.fix)
+    except LoopbackUnavailable as error:
+        fail(str(error), USAGE)
+    except OSError as error:
+        fail(f"{path}: {error.strerror}", USAGE)
+
+
+def _play_options(options: dict[str, Any], idle_limit: float) -> PlayOptions:
+    timing = options["timing"]
+    try:
+        timing = timing if timing in ("none", "recorded") else float(timing)
+    except ValueError:
+        raise click.UsageError(f"--timing is 'none', 'recorded' or a factor, not {timing!r}") from None
+    pairs = [pair.partition("=") for pair in options["secrets"]]
+    if not all(equals for _, equals, _ in pairs):
+        raise click.UsageError("--secret is NAME=VALUE, such as '<redacted:1>=letmein'")
+    return PlayOptions(
+        strict=options["strict"],
+        timing=timing,
+        ignore_paths=options["ignored"],
+        relax=options["relax"],
+        secrets={name: value for name, _, value in pairs},
+        idle_limit=options["idle_limit"] or idle_limit,
+        allow_gaps=options["allow_gaps"],
+        allow_unplayed=options["allow_unplayed"],
+        reuse_last=options["reuse_last"],
+    )
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(work)
+
+
+# --- the three
+
+
+def _compute(capture: Capture, *, as_json: bool) -> NoReturn:
+    report = check(capture)
+    sys.stdout.write((msgspec.json.encode(report).decode() if as_json else str(report)) + "\n")
+    sys.exit(0 if report.is_same else FOUND)
+
+
+def _serve(capture: Capture, shown: _Shown, options: dict[str, Any]) -> None:
+    # Whoever tries a client by hand may think as long as he likes; a run that is to end by itself must not wait for ever.
+    play = _play_options(options, IDLE_LIMIT if options["once"] else math.inf)
+    server = serve(capture, port=options["port"] or 0, path=None, pings=True, watch=shown.watch, **play)
+    try:
+        _run(_listen(server, shown, once=options["once"]))
+    except KeyboardInterrupt:
+        if not server.play_count:
+            fail("interrupted before anybody came", INTERRUPTED)
+    except EngineIOError as error:
+        if error not in server.report.failures:
+            raise
+    shown.end(server.report)
+
+
+async def _listen(server: PlayedServer, shown: _Shown, *, once: bool) -> None:
+    over = asyncio.Event()
+
+    def look() -> None:
+        player = server.player
+        is_played = len(player.seats) >= len(player.scripts) and all(seat.is_over for seat in player.seats)
+        if once and (is_played or player.failure is not None):
+            over.set()
+
+    server.stage.on_end = look
+    async with server:
+        shown.listening(server.url)
+        await over.wait()
+
+
+# --- what is shown
+
+
+class _Shown:
+    """What is said, a line a packet, for people or for programs."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+        self._console = Console(highlight=False, soft_wrap=True)
+
+    def _write(self, fields: dict[str, object], line: str) -> None:
+        if self._as_json:
+            # The standard library's encoder, because it writes lone surrogates, which a payload may hold.
+            sys.stdout.write(json.dumps(fields, ensure_ascii=True) + "\n")
+            sys.stdout.flush()
+        else:
+            self._console.print(line)
+
+    def listening(self, url: str) -> None:
+        """The server can be reached."""
+        self._write({"url": url}, f"playing at [bold]{escape(url)}[/] [dim](Ctrl-C ends it)[/]")
+
+    def watch(self, session: int) -> Watch:
+        """See `WatchSession`."""
+
+        def show(direction: Direction, output: Output) -> None:
+            if isinstance(output, Packet):
+                self._packet(session, direction, output)
+
+        return show
+
+    def _packet(self, session: int, direction: Direction, packet: Packet) -> None:
+        data = None if packet.data is msgspec.UNSET else to_json(packet.data)
+        fields = {"session": session, "dir": direction, "packet": packet.type, "namespace": packet.namespace, "id": packet.id, "data": data}
+        arrow = "[cyan]↑[/]" if direction is Direction.UP else "[green]↓[/]"
+        self._write(dict(fields), f"[dim]{session}[/] {arrow} {escape(describe(packet))}")
+
+    def end(self, report: Report) -> NoReturn:
+        """Tell what came of it, and end the process."""
+        failures = [{"error": type(error).__name__, "cause": error.cause, "message": error.message} for error in report.failures]
+        fields = {"sessions": report.sessions, "played": report.played, "matched": report.matched, "unmatched": report.unmatched}
+        mark = "[green]✓[/]" if report.is_ok else "[red]✗[/]"
+        summary, *rest = str(report).splitlines()
+        lines = [f"{mark} {escape(summary)}", *map(escape, rest)]
+        self._write({**fields, "unplayed": list(report.unplayed), "failures": failures}, "\n".join(lines))
+        sys.exit(0 if report.is_ok else FOUND)
