@@ -18,7 +18,7 @@ import aiohttp
 import msgspec
 
 from engineio_lite.aio.driver import Driver, Machine
-from engineio_lite.aio.network import Network, new_jar
+from engineio_lite.aio.network import AnyNetwork, Network, new_jar
 from engineio_lite.aio.stream import Stream
 from engineio_lite.aio.wire import Sink
 from engineio_lite.capture.recorder import RecordedConnection, Recorder
@@ -53,6 +53,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = DEFAULT_LIMITS
     timeouts: Timeouts = DEFAULT_TIMEOUTS
     recorder: Recorder | None = None
+    network: Callable[[], AnyNetwork] | None = None
 
     def engine(self, url: str, default_path: str, transports: Sequence[str] | None = None) -> Engine:
         """A fresh Engine.IO connection, recorded if that is wanted; over other `transports` than the usual, if they are given."""
@@ -62,8 +63,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         )
         return RecordedConnection(connection, self.recorder) if self.recorder is not None else connection
 
-    def networks(self) -> Callable[[], Network]:
+    def networks(self) -> Callable[[], AnyNetwork]:
         """What makes a fresh network for each connection; the cookies that a server sets go from one to the next, as in a browser."""
+        if self.network is not None:
+            return self.network
         jar = new_jar()
         return lambda: Network(
             limits=self.limits,

@@ -18,7 +18,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from engineio_lite.aio.network import Network
+from engineio_lite.aio.network import AnyNetwork
 from engineio_lite.aio.wire import Reports, Sink, Wire, to_its_end
 from engineio_lite.causes import Cause
 from engineio_lite.commands import StartOver
@@ -71,7 +71,7 @@ class Machine(Protocol):
 class Driver:
     """Drives one machine over the networks that `make_network` returns, one for each connection."""
 
-    def __init__(self, machine: Machine, make_network: Callable[[], Network], sink: Sink) -> None:
+    def __init__(self, machine: Machine, make_network: Callable[[], AnyNetwork], sink: Sink) -> None:
         self._machine = machine
         self._make_network = make_network
         self._sink = sink

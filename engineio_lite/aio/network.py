@@ -18,7 +18,7 @@ import contextlib
 from collections.abc import Mapping
 from socket import SHUT_RDWR
 from ssl import SSLContext
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -102,6 +102,34 @@ def _pairs(response: aiohttp.ClientResponse) -> Headers:
 def default_user_agent() -> str:
     """What we say we are: the library and its version, and nothing else."""
     return f"engineio-lite/{engineio_lite.__version__}"
+
+
+class WebSocket(Protocol):
+    """What a wire needs of a WebSocket that is open: an `aiohttp.ClientWebSocketResponse`, or what behaves as one."""
+
+    @property
+    def closed(self) -> bool: ...
+    @property
+    def close_code(self) -> int | None: ...
+
+    async def receive(self) -> aiohttp.WSMessage: ...
+    async def send_str(self, data: str) -> None: ...
+    async def send_bytes(self, data: bytes) -> None: ...
+    async def close(self) -> bool: ...
+    def get_extra_info(self, name: str, default: Any = None) -> Any: ...
+
+
+class AnyNetwork(Protocol):
+    """What a wire needs of a network: a `Network`, or what behaves as one, such as that of a replay in memory."""
+
+    async def request(self, command: Poll | Post) -> ResponseReceived | RequestFailed:
+        """Send one request and read its whole answer; raises nothing but `asyncio.CancelledError`."""
+
+    async def open_websocket(self, command: OpenWebSocket) -> WebSocket | WebSocketRefused | WebSocketFailed:
+        """Open a WebSocket, or say why not; raises nothing but `asyncio.CancelledError`."""
+
+    async def close(self) -> None:
+        """Close what was opened."""
 
 
 class Network:
@@ -251,7 +279,7 @@ class Network:
         await self._websockets.close()
 
 
-def cut(socket: aiohttp.ClientWebSocketResponse) -> None:
+def cut(socket: WebSocket) -> None:
     """End the connection under a WebSocket now, whatever still waits to be written: a peer that reads no more would make closing wait for ever."""
     connection = socket.get_extra_info("socket")
     if connection is not None:
@@ -259,7 +287,7 @@ def cut(socket: aiohttp.ClientWebSocketResponse) -> None:
             connection.shutdown(SHUT_RDWR)
 
 
-async def hang_up(socket: aiohttp.ClientWebSocketResponse) -> None:
+async def hang_up(socket: WebSocket) -> None:
     """Answer the peer's Close frame, or leave a socket that is broken, without waiting for anything more of it."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LINGER):
@@ -285,7 +313,7 @@ def _checked_proxy(proxy: str | None) -> str | None:
     return proxy
 
 
-def websocket_ended(number: int, socket: aiohttp.ClientWebSocketResponse, message: aiohttp.WSMessage) -> WebSocketClosed | WebSocketFailed:
+def websocket_ended(number: int, socket: WebSocket, message: aiohttp.WSMessage) -> WebSocketClosed | WebSocketFailed:
     """Say how socket number `number` ended, from the last message that aiohttp gave."""
     if message.type is WSMsgType.CLOSE:
         code = int(message.data or 0)

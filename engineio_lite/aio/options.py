@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from ssl import SSLContext
 from typing import TypedDict
 
 from aiohttp import ClientSession
 
+from engineio_lite.aio.network import AnyNetwork
 from engineio_lite.capture.recorder import Recorder
 from engineio_lite.limits import Limits, Timeouts
 
@@ -45,3 +46,7 @@ class ConnectOptions(TypedDict, total=False):
 
     recorder: Recorder | None
     """Keeps what crosses the door, secrets included."""
+
+    network: Callable[[], AnyNetwork] | None
+    """Makes what stands in the place of HTTP and WebSockets, once for each connection, such as a replay in memory; what is above and concerns the
+    network (`headers` to `session`) has no effect then."""

@@ -1,6 +1,6 @@
 """What one connection does on the network: its requests, its WebSockets, and the tasks that wait for them.
 
-A wire carries out the commands of one connection over one `Network` and reports what becomes of them. It has no opinion and knows no protocol. When a
+A wire carries out the commands of one connection over one network and reports what becomes of them. It has no opinion and knows no protocol. When a
 connection is over its wire is shut down, and the next connection gets another: the two share no request number, no socket and no task.
 
 Frames for a WebSocket go through one queue, written by whoever caused them under a lock, so that sending returns when the frames are in the
@@ -19,7 +19,7 @@ import aiohttp
 from aiohttp import WSMsgType
 
 from engineio_lite.aio.errors import explain_exception
-from engineio_lite.aio.network import Network, cut, hang_up, websocket_ended
+from engineio_lite.aio.network import AnyNetwork, WebSocket, cut, hang_up, websocket_ended
 from engineio_lite.commands import CloseTransport, OpenWebSocket, Poll, Post, SendFrame
 from engineio_lite.inputs import FrameReceived, WebSocketFailed, WebSocketOpened, WebSocketRefused
 from engineio_lite.state import Transport
@@ -51,7 +51,7 @@ class Reports(NamedTuple):
 class Wire:
     """The network side of one connection, from its first request until `shut_down`."""
 
-    def __init__(self, network: Network, sink: Sink, reports: Reports) -> None:
+    def __init__(self, network: AnyNetwork, sink: Sink, reports: Reports) -> None:
         self._network = network
         self._sink = sink
         self._reports = reports
@@ -59,8 +59,8 @@ class Wire:
         self._tasks: set[asyncio.Task[None]] = set()
         self._polling_tasks: set[asyncio.Task[None]] = set()
         self._socket_tasks: dict[int, asyncio.Task[None]] = {}
-        self._sockets: dict[int, aiohttp.ClientWebSocketResponse] = {}
-        self._unfinished: set[aiohttp.ClientWebSocketResponse] = set()
+        self._sockets: dict[int, WebSocket] = {}
+        self._unfinished: set[WebSocket] = set()
         self._outgoing: deque[SendFrame | CloseTransport] = deque()
         self._write_lock = asyncio.Lock()
         self._shutdown: asyncio.Task[None] | None = None
@@ -136,7 +136,7 @@ class Wire:
                 await hang_up(socket)
             self._unfinished.discard(socket)
 
-    async def _read(self, number: int, socket: aiohttp.ClientWebSocketResponse) -> None:
+    async def _read(self, number: int, socket: WebSocket) -> None:
         receive, process, sink = socket.receive, self._reports.process, self._sink
         text, binary = WSMsgType.TEXT, WSMsgType.BINARY
         while True:
@@ -185,7 +185,7 @@ class Wire:
             if command.socket in self._sockets:
                 self._process(WebSocketFailed(command.socket, *explain_exception(error)))
 
-    async def _close_socket(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+    async def _close_socket(self, socket: WebSocket) -> None:
         await socket.close()
 
     _COMMANDS: ClassVar[dict[type, Callable[[Wire, Any], None]]] = {
