@@ -13,7 +13,7 @@ from chat_answers.blocking import BlockingIterator, refuse_running_loop, run
 from chat_answers.completion import Collector, Completion
 from chat_answers.exceptions import ConfigurationError
 from chat_answers.parts import JSON, Part
-from engineio_lite.aio import ConnectOptions, connect_socketio
+from engineio_lite.aio import ConnectOptions, Recording, connect_socketio
 from perplexity_labs.exchange import Exchange, Reply
 from perplexity_labs.failures import URL_VARIABLE, retired
 from perplexity_labs.messages import DEFAULT_MODEL, DEFAULT_SOURCE, DEFAULT_VERSION, AnswerReader, encode_request
@@ -35,9 +35,9 @@ class LabsClient:
     `url` is the server's origin; None takes it from the environment (`PERPLEXITY_LABS_URL`). Without either, every question fails with the cause
     ``service-retired`` before anything is sent. `jwt`, `version` and `source` are what the service wanted to hear. `timeout` bounds each answer; a
     number bounds the whole of it, in seconds. `split_reasoning` tells what stands between ``<think>`` tags apart from the answer. Everything else
-    goes to `engineio_lite.aio.connect_socketio` as it is: `proxy`, `transports`, `headers`, `cookies`, `ssl`, `session`, `trust_env`, `recorder` and
-    whatever else `ConnectOptions` has; an unknown keyword is a TypeError. No header is sent that pretends to be a browser or its page: give
-    `headers` if a server insists on an Origin.
+    goes to `engineio_lite.aio.connect_socketio` as it is: `proxy`, `transports`, `headers`, `cookies`, `ssl`, `session`, `trust_env`, `recorder`,
+    `record` and whatever else `ConnectOptions` has; an unknown keyword is a TypeError. No header is sent that pretends to be a browser or its page:
+    give `headers` if a server insists on an Origin.
 
     Making one, or entering it, opens nothing. Leaving the ``async with`` block (or `aclose`) ends the answers that are still being read, and closes.
     Who only uses the methods for code without an event loop (`complete_sync`, `stream_sync`) has nothing to close.
@@ -65,6 +65,8 @@ class LabsClient:
         self._source = source
         self._timeout = Timeout.of(timeout)
         self._split_reasoning = split_reasoning
+        if (record := options.get("record")) is not None:
+            options["record"] = Recording.of(record)  # one for all questions
         self._options = options
         self._exchanges: set[Exchange] = set()
         self._closed = False
@@ -98,7 +100,7 @@ class LabsClient:
         """Do what `stream` does, from code without an event loop: iterate over it in a plain ``for``, or in a ``with`` block that closes it.
 
         Raises `ConfigurationError` where an event loop runs. The server's pings are answered while the caller is busy with a part. A `session` or
-        a `recorder` given to this client is used from another thread.
+        a `recorder` or `record` given to this client is used from another thread.
         """
         refuse_running_loop("stream_sync", "`async for part in stream(…)`")
         request = self._encode(messages, model)

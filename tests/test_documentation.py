@@ -260,6 +260,12 @@ async def run_block(block: Block, names: dict[str, Any], peers: FindPeer) -> str
     return printed.getvalue()
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an example writes goes where nobody minds."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
 async def test_an_example_runs(block: Block, peers: FindPeer) -> None:
     assert block.marker is not None, f"{block}: no `<!-- test: … -->` above this block"

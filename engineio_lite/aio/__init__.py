@@ -4,6 +4,7 @@ from engineio_lite.aio.delivery import Delivery, Stage
 from engineio_lite.aio.engine import EngineIOClient, connect
 from engineio_lite.aio.namespace import Auth, Namespace
 from engineio_lite.aio.options import ConnectOptions
+from engineio_lite.aio.recording import Recording
 from engineio_lite.aio.socketio import SocketIOClient, State, connect_socketio
 from engineio_lite.aio.typed import TypedEvents
 
@@ -13,6 +14,7 @@ __all__ = [
     "Delivery",
     "EngineIOClient",
     "Namespace",
+    "Recording",
     "SocketIOClient",
     "Stage",
     "State",

@@ -19,8 +19,10 @@ import msgspec
 
 from engineio_lite.aio.driver import Driver, Machine
 from engineio_lite.aio.network import AnyNetwork, Network, new_jar
+from engineio_lite.aio.recording import Record, Recording
 from engineio_lite.aio.stream import Stream
 from engineio_lite.aio.wire import Sink
+from engineio_lite.capture.lines import Door
 from engineio_lite.capture.recorder import RecordedConnection, Recorder
 from engineio_lite.causes import Cause
 from engineio_lite.connection import EngineIOConnection
@@ -54,14 +56,29 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     timeouts: Timeouts = DEFAULT_TIMEOUTS
     recorder: Recorder | None = None
     network: Callable[[], AnyNetwork] | None = None
+    record: Record | None = None
+
+    def __post_init__(self) -> None:
+        if self.record is not None and not isinstance(self.record, Recording):
+            msgspec.structs.force_setattr(self, "record", Recording.of(self.record))  # one for all connections that will be made
+
+    @property
+    def recording(self) -> Recording | None:
+        """What `record` means."""
+        return None if self.record is None else Recording.of(self.record)
 
     def engine(self, url: str, default_path: str, transports: Sequence[str] | None = None) -> Engine:
         """A fresh Engine.IO connection, recorded if that is wanted; over other `transports` than the usual, if they are given."""
-        transports = self.transports if transports is None else transports
+        transports = tuple(self.transports if transports is None else transports)
+        token = secrets.token_hex(4)
         connection = EngineIOConnection(
-            url, transports=transports, limits=self.limits, timeouts=self.timeouts, token=secrets.token_hex(4), default_path=default_path
+            url, transports=transports, limits=self.limits, timeouts=self.timeouts, token=token, default_path=default_path
         )
-        return RecordedConnection(connection, self.recorder) if self.recorder is not None else connection
+        recorder = self.recorder
+        if self.recording is not None:
+            door = Door(session=0, url=url, transports=transports, token=token, default_path=default_path, limits=self.limits, timeouts=self.timeouts)
+            recorder = self.recording.connection(door, recorder)
+        return RecordedConnection(connection, recorder) if recorder is not None else connection
 
     def networks(self) -> Callable[[], AnyNetwork]:
         """What makes a fresh network for each connection; the cookies that a server sets go from one to the next, as in a browser."""
@@ -93,6 +110,7 @@ class Client(Generic[Item]):
         self._upgrade_over: asyncio.Future[None] = self._loop.create_future()
         self._closed: asyncio.Future[Closed] = self._loop.create_future()
         self._upgrade_error: EngineIOError | None = None
+        self._recording: Recording | None = None
         self._driver = Driver(machine, options.networks(), Sink(self._deliver, self._is_full, self._wait_room))
 
     # ------------------------------------------------------------------------------------------------------------------------- what is known
@@ -213,12 +231,25 @@ class Client(Generic[Item]):
     async def _open(self, *first: Any) -> None:
         """Open the connection; `first` inputs go through the door before it opens. Raises what went wrong; then nothing is left running."""
         try:
+            self._start_recording()
             for input in (*first, Connect()):
                 self._driver.process(input)
             await asyncio.shield(self._opened)
         except BaseException:
             await self.close()
             raise
+
+    def _start_recording(self) -> None:
+        recording = self._options.recording
+        if recording is not None:
+            recording.learn(headers=self._options.headers, cookies=self._options.cookies, proxy=self._options.proxy)
+            recording.attach()
+            self._recording = recording
+
+    def _stop_recording(self) -> None:
+        recording, self._recording = self._recording, None
+        if recording is not None:
+            recording.detach()
 
     async def close(self) -> None:
         """Leave: what waits is sent, the server is told, and everything that was opened is closed.
@@ -235,7 +266,10 @@ class Client(Generic[Item]):
         except TimeoutError:
             logger.warning("the connection was not left in an orderly way within its time")
         finally:
-            await self._driver.shut_down()
+            try:
+                await self._driver.shut_down()
+            finally:
+                self._stop_recording()
             if not self._closed.done():
                 self._end(Closed(CloseReason.CLIENT_CLOSE, None))
 

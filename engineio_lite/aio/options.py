@@ -9,6 +9,7 @@ from typing import TypedDict
 from aiohttp import ClientSession
 
 from engineio_lite.aio.network import AnyNetwork
+from engineio_lite.aio.recording import Record
 from engineio_lite.capture.recorder import Recorder
 from engineio_lite.limits import Limits, Timeouts
 
@@ -50,3 +51,7 @@ class ConnectOptions(TypedDict, total=False):
     network: Callable[[], AnyNetwork] | None
     """Makes what stands in the place of HTTP and WebSockets, once for each connection, such as a replay in memory; what is above and concerns the
     network (`headers` to `session`) has no effect then."""
+
+    record: Record | None
+    """Writes what crosses the door into a capture: the name of a file that is not there yet, or a `Recording`. Secrets are replaced before they are
+    written."""

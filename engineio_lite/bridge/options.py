@@ -17,6 +17,7 @@ import aiohttp
 import msgspec
 
 from engineio_lite.aio.client import Options
+from engineio_lite.aio.recording import Record
 from engineio_lite.capture.recorder import Recorder
 from engineio_lite.causes import Cause
 from engineio_lite.exceptions import LocalProtocolError
@@ -35,7 +36,7 @@ HttpSession = aiohttp.ClientSession | Callable[[], aiohttp.ClientSession | Await
 
 
 class EngineOptions(TypedDict, total=False):
-    """The keyword arguments of `AsyncClient` that are not about Socket.IO; the last three are the bridge's own."""
+    """The keyword arguments of `AsyncClient` that are not about Socket.IO; the last four are the bridge's own."""
 
     engineio_logger: logging.Logger | bool
     """As `logger`, for the messages of the engine; what is logged is shortened and shows no secrets."""
@@ -65,6 +66,10 @@ class EngineOptions(TypedDict, total=False):
     recorder: Recorder | None
     """Keeps what crosses the door, secrets included."""
 
+    record: Record | None
+    """Writes it into a capture, without secrets: the name of a file that is not there yet, or a `Recording`. All connections of the client
+    go there."""
+
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The options of one client, read once; `for_connection` makes the library's own of them."""
@@ -92,6 +97,7 @@ def read_settings(
     limits: Limits | None = None,
     timeouts: Timeouts | None = None,
     recorder: Recorder | None = None,
+    record: Record | None = None,
 ) -> Settings:
     """Read the engine's options; raises TypeError for what has no meaning here."""
     if http_session is not None and not isinstance(http_session, aiohttp.ClientSession) and not callable(http_session):
@@ -112,7 +118,7 @@ def read_settings(
     if extra:
         known = "ssl, proxy, headers, origin, max_msg_size, timeout"
         raise TypeError(f"websocket_extra_options knows {known} here, not {', '.join(map(repr, extra))}; other options belong into an http_session")
-    options = Options(proxy=proxy, ssl=ssl_verify if ssl is None else ssl, limits=limits, timeouts=timeouts, recorder=recorder)
+    options = Options(proxy=proxy, ssl=ssl_verify if ssl is None else ssl, limits=limits, timeouts=timeouts, recorder=recorder, record=record)
     return Settings(headers=headers, http_session=http_session, options=options, timestamps=timestamp_requests)
 
 

@@ -34,7 +34,7 @@ from engineio_lite.cli._connect_screen import JSONScreen, TextScreen, abandon
 from engineio_lite.cli._connect_session import CommandFailed, Session, read_object
 from engineio_lite.cli._connect_watch import Watcher
 from engineio_lite.cli._console import FOUND, INTERRUPTED, LOST, UNREACHABLE, USAGE, fail, readable_errors
-from engineio_lite.exceptions import EngineIOError, LocalProtocolError
+from engineio_lite.exceptions import CaptureError, EngineIOError, LocalProtocolError
 from engineio_lite.handshake import redact_url
 from engineio_lite.socketio import PARSERS
 from engineio_lite.state import CloseReason
@@ -129,6 +129,7 @@ def _seconds(context: click.Context, parameter: click.Parameter, value: float | 
 @click.option(
     "--wait", type=click.FloatRange(0), default=0.0, callback=_seconds, metavar="SECONDS", help="Stay so long after the last line; inf: stay."
 )
+@click.option("--record", type=click.Path(dir_okay=False), metavar="FILE", help="Write a capture of the wire, without secrets; a new file.")
 @click.option("--stop-on-error", is_flag=True, help="Leave a script at the first line that fails.")
 @readable_errors
 def command(
@@ -148,6 +149,7 @@ def command(
     as_json: bool,
     lines: tuple[str, ...],
     wait: float,
+    record: str | None,
     stop_on_error: bool,
 ) -> None:
     """Talk with the Socket.IO server at URL, by hand or from a script.
@@ -167,6 +169,8 @@ def command(
     options: ConnectOptions = {"headers": headers, "cookies": cookies, "proxy": proxy, "timeouts": _timeouts(timeout)}
     if insecure:
         options["ssl"] = False
+    if record is not None:
+        options["record"] = record
     if transports:
         options["transports"] = tuple(dict.fromkeys(transports))
     if namespace is not None and not namespace.startswith("/"):
@@ -264,7 +268,7 @@ async def _converse(choices: Choices) -> int:
     except EngineIOError as error:
         session.note(failure(session.now, error))
         session.flush()
-        return USAGE if isinstance(error, LocalProtocolError) else UNREACHABLE
+        return USAGE if isinstance(error, LocalProtocolError | CaptureError) else UNREACHABLE
     session.attend(client, watcher)
     patience = None
     try:
