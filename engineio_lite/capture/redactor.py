@@ -38,7 +38,7 @@ from engineio_lite.capture.lines import (
     SocketIOPacket,
     Undecoded,
 )
-from engineio_lite.capture.shapes import BINARY_TOKEN, SHAPES, is_secret_member
+from engineio_lite.capture.shapes import BINARY_TOKEN, SHAPES, is_secret_member, may_have_shape
 from engineio_lite.inputs import Headers
 from engineio_lite.socketio.grammar import PacketType
 
@@ -172,7 +172,8 @@ class Redactor:
 
     def shapes(self, text: str) -> str:
         """The same text without what has the shape of a secret."""
-        for shape in self._shapes:
+        shapes = self._shapes if may_have_shape(text) else self._shapes[1:]
+        for shape in shapes:
             text = shape.sub(lambda found: self.placeholder(found.group()), text)
         return text
 

@@ -32,6 +32,17 @@ SHAPES: Final = re.compile(
     re.VERBOSE,
 )
 
+_PARTS: Final = (
+    *("eyJ", "earer ", "asic ", "://", "-----BEGIN ", "sk-", "pk-", "rk-", "sk_", "pk_", "rk_", "ghp_", "gho_", "ghs_", "ghu_", "ghr_"),
+    *("github_pat_", "glpat-", "xox", "AKIA", "ASIA", "AIza"),
+)
+
+
+def may_have_shape(text: str) -> bool:
+    """Whether there is any use in looking for `SHAPES` in a text: each has one of these parts, and finding none takes a hundredth of the time."""
+    return any(part in text for part in _PARTS)
+
+
 BINARY_TOKEN: Final = re.compile(rb"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 """The one shape that is looked for in bytes."""
 
