@@ -1,6 +1,7 @@
 """Chat completions over Server-Sent Events, streamed or whole, from any OpenAI-compatible server.
 
-`Client` asks; `decoder` (the stream of events), `completions` (what the events say), `request` and `response` know the rest and do no I/O. The
+`Client` asks; `decoder` (the stream of events), `completions` (what the events say), `request` and `response` know the rest and do no I/O. What goes
+over the wire can be recorded (`Client(record=…)`, `ylokh_sse.capture`) and played back (`ylokh_sse.replay`). The
 package needs nothing of `engineio_lite`: server-sent events are another protocol, and who wants only this adapter should be able to read it alone.
 The service that it is named after is gone (see docs/ylokh.md); `ylokh_sse.loopback` is a server to try it on.
 """
@@ -34,6 +35,7 @@ from chat_answers import (
     UnexpectedResponse,
     Usage,
 )
+from ylokh_sse.capture.recording import Recording
 from ylokh_sse.client import Answer, Client, ClientOptions
 from ylokh_sse.completions import CompletionReader
 from ylokh_sse.decoder import EventTooLarge, ServerSentEvent, SSEDecoder
@@ -42,11 +44,13 @@ from ylokh_sse.exceptions import (
     AuthenticationError,
     BadJSON,
     BadRequest,
+    CaptureError,
     EmptyResponse,
     NotFound,
     NotSSE,
     PermissionDenied,
     RateLimited,
+    ReplayMismatch,
     ServerError,
     StreamError,
     TooLarge,
@@ -64,6 +68,7 @@ __all__ = [
     "AuthenticationError",
     "BadJSON",
     "BadRequest",
+    "CaptureError",
     "ChatError",
     "Choice",
     "Citations",
@@ -88,6 +93,8 @@ __all__ = [
     "RateLimited",
     "RawChunk",
     "ReasoningDelta",
+    "Recording",
+    "ReplayMismatch",
     "ResponseError",
     "ResponseTimeout",
     "RetryPolicy",

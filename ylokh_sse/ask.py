@@ -34,6 +34,7 @@ OPTIONS: Final = {
 @click.option("--proxy", metavar="URL", help="HTTP proxy, with user and password in it if it wants them.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), default=120.0, show_default=True, metavar="SECONDS", help="Limit for the whole.")
 @click.option("--retries", type=click.IntRange(0), default=2, show_default=True, help="Further tries, while nothing of an answer has come.")
+@click.option("--record", type=click.Path(dir_okay=False), metavar="FILE", help="Write a capture, without keys: what went over the wire, with times.")
 @output_options
 def ask(
     question: tuple[str, ...],
@@ -45,6 +46,7 @@ def ask(
     proxy: str | None,
     timeout: float,
     retries: int,
+    record: str | None,
     stream: bool,
     as_json: bool,
     raw: bool,
@@ -60,7 +62,7 @@ def ask(
         messages = [{"role": "user", "content": read_question(question)}]
         if system is not None:
             messages.insert(0, {"role": "system", "content": system})
-        chat = Client(base_url, api_key, proxy=proxy, timeout=timeout, retries=retries, split_reasoning=think is not None)
+        chat = Client(base_url, api_key, proxy=proxy, timeout=timeout, retries=retries, split_reasoning=think is not None, record=record)
         show = _show_events if raw else _show_parts if stream else _show_whole
         asyncio.run(show(chat, printer, messages, {"model": model, **body}))
 
@@ -83,13 +85,12 @@ async def _show_parts(chat: Client, printer: Printer, messages: Messages, fields
     async with chat, chat.stream(messages, **fields) as answer:
         async for part in answer:
             printer.part(part)
-    printer.end()
+        printer.end()
 
 
 async def _show_whole(chat: Client, printer: Printer, messages: Messages, fields: Mapping[str, Any]) -> None:
     async with chat:
-        whole = await chat.complete(messages, **fields)
-    printer.completion(whole)
+        printer.completion(await chat.complete(messages, **fields))
 
 
 async def _show_events(chat: Client, printer: Printer, messages: Messages, fields: Mapping[str, Any]) -> None:

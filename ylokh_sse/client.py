@@ -21,10 +21,12 @@ from chat_answers.blocking import BlockingIterator, refuse_running_loop, run
 from chat_answers.completion import Collector, Completion
 from chat_answers.exceptions import ConfigurationError, ConnectionLost, ResponseError
 from chat_answers.parts import Part, TextDelta
+from ylokh_sse.capture.recording import Recording
 from ylokh_sse.decoder import ServerSentEvent
-from ylokh_sse.exchange import Exchange, Manner, Question
+from ylokh_sse.exceptions import CaptureError
+from ylokh_sse.exchange import Exchange, Manner, Question, Watch, unwatched
 from ylokh_sse.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUT, Limits, Timeout, as_timeout
-from ylokh_sse.network import Network, check_proxy, user_agent
+from ylokh_sse.network import AnyNetwork, Network, Watcher, check_proxy, user_agent
 from ylokh_sse.request import DEFAULT_MODEL, KEY_VARIABLE, URL_VARIABLE, build_headers, candidates, check_headers, check_key, encode_body, show_url
 from ylokh_sse.response import RetryPolicy, as_policy, hide
 
@@ -76,6 +78,12 @@ class ClientOptions(TypedDict, total=False):
     limits: Limits
     """How much is kept of what a server sends."""
 
+    record: Recording | str | os.PathLike[str] | None
+    """A file for a capture of everything that is asked and answered, which is begun anew, or a `Recording` of several clients (default None)."""
+
+    network: AnyNetwork | None
+    """What carries the questions instead of HTTP, such as a replay in memory (`ylokh_sse.replay.play`); it is not closed (default None)."""
+
 
 class Client:
     """Asks an OpenAI-compatible server for chat completions.
@@ -112,7 +120,11 @@ class Client:
         check_proxy(options.get("proxy"))
         _check_kind("session", options.get("session"), aiohttp.ClientSession, NoneType)
         _check_kind("ssl", options.get("ssl", True), SSLContext, bool)
-        self._network: Network | None = None
+        record = options.get("record")
+        self._recording = record if isinstance(record, Recording | None) else Recording(record)
+        self._owns_recording = self._recording is not record
+        self._options["record"] = self._recording  # so that a copy does not begin the file once more
+        self._network: AnyNetwork | None = None
         self._answers: set[Answer] = set()
         self._closed = False
 
@@ -177,6 +189,8 @@ class Client:
 
     def _question(self, messages: Messages, model: str, fields: Mapping[str, object], *, stream: bool) -> Question:
         self._raise_if_closed()
+        if self._recording is not None:
+            self._recording.check()
         headers = build_headers(
             stream=stream,
             user_agent=user_agent(),
@@ -190,31 +204,52 @@ class Client:
     # -------------------------------------------------------------------------------------------------------------------------------- leaving
 
     async def aclose(self) -> None:
-        """End every answer that is still being read, and close. Calling it twice is harmless."""
-        self._closed = True
+        """End every answer that is still being read, and close. Calling it twice is harmless.
+
+        Raises `CaptureError` if something could not be recorded; then all is closed, too.
+        """
+        closed, self._closed = self._closed, True
         for answer in tuple(self._answers):
             await answer.aclose()
-        if self._network is not None:
+        if self._network is not None and self._network is not self._options.get("network"):
             await self._network.close()
+        if self._recording is not None and self._owns_recording and not closed:
+            self._recording.close()
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        await self.aclose()
+        try:
+            await self.aclose()
+        except CaptureError as failure:
+            if error is None:
+                raise
+            error.add_note(str(failure))  # what ends the block is more important
 
     def _raise_if_closed(self) -> None:
         if self._closed:
             raise ConfigurationError("the client is closed", cause="client-closed", fix="ask inside the client's block")
 
-    def _open_network(self) -> Network:
+    def _open_network(self) -> AnyNetwork:
         self._raise_if_closed()
         if self._network is None:
             options = self._options
-            self._network = Network(
+            self._network = options.get("network") or Network(
                 proxy=options.get("proxy"), ssl=options.get("ssl", True), trust_env=options.get("trust_env", False), session=options.get("session")
             )
         return self._network
+
+    @property
+    def _watch(self) -> Watch:
+        recording = self._recording
+        if recording is None:
+            return unwatched
+
+        def watch(url: str, headers: Mapping[str, str], body: bytes) -> Watcher:
+            return recording.begin("POST", url, headers, body)
+
+        return watch
 
     def __repr__(self) -> str:
         return f"<Client of {show_url(self._base_url)}, {'closed' if self._closed else f'{len(self._answers)} answers open'}>"
@@ -247,7 +282,7 @@ class Answer:
     async def __aenter__(self) -> Self:
         if self._exchange is not None:
             raise ConfigurationError("an answer is entered once", cause="answer-used", fix="ask again: make another with stream()")
-        exchange = self._exchange = Exchange(self._client._open_network(), self._question, self._manner)
+        exchange = self._exchange = Exchange(self._client._open_network(), self._question, self._manner, self._client._watch)
         self._client._answers.add(self)
         try:
             await exchange.ask()

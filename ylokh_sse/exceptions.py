@@ -17,6 +17,12 @@
         `-- TooLarge                  an event, a body or an answer above its limit (`limit`)
 
 All keep the text so far in `partial`, and what the service said in `raw`. A key is never in any of them.
+
+What is no answer's fault stands beside them:
+
+    ChatError
+    |-- CaptureError                  a capture cannot be written, or read (`path`, `line`)
+    `-- ReplayMismatch                a replay was asked for something else than was recorded (`expected`, `got`, `path`)
 """
 
 from __future__ import annotations
@@ -129,3 +135,31 @@ class TooLarge(UnexpectedResponse):
     def __init__(self, message: str, *, limit: int, partial: str = "") -> None:
         super().__init__(message, partial=partial, cause="answer-too-large", fix="raise the limit, if answers that large are expected")
         self.limit = limit
+
+
+class CaptureError(ChatError):
+    """A capture cannot be written, or what is to be read is none; `path` is the file, `line` the number of the line that is meant, from 1, or None.
+
+    Causes: ``capture-not-writable``, ``capture-write-failed``, ``capture-too-large``, ``capture-closed``, ``capture-not-readable``,
+    ``capture-damaged``, ``capture-version``.
+    """
+
+    def __init__(self, message: str, *, cause: str, fix: str | None = None, path: str = "", line: int | None = None) -> None:
+        where = ", ".join(filter(None, (path, f"line {line}" if line is not None else "")))
+        super().__init__(f"{where}: {message}" if where else message, cause=cause, fix=fix)
+        self.path = path
+        self.line = line
+
+
+class ReplayMismatch(ChatError, AssertionError):
+    """A replay was asked for something else than was recorded, or was left before everything was asked for.
+
+    `expected` and `got` are the two requests, each a line of text (empty where there was none); `path` is where their bodies differ, such as
+    ``$.messages[0].content``, empty where it is something else that differs. Causes: ``replay-mismatch``, ``replay-unplayed``.
+    """
+
+    def __init__(self, message: str, *, cause: str, fix: str | None = None, expected: str = "", got: str = "", path: str = "") -> None:
+        super().__init__(message, cause=cause, fix=fix)
+        self.expected = expected
+        self.got = got
+        self.path = path

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -20,11 +20,12 @@ import msgspec
 from chat_answers.exceptions import ConnectionLost, Phase, ResponseError, ResponseTimeout
 from chat_answers.parts import JSON, Part
 from chat_answers.timeouts import Patience
+from ylokh_sse.capture.lines import CANCELLED
 from ylokh_sse.completions import DONE, CompletionReader
 from ylokh_sse.decoder import ServerSentEvent, SSEDecoder
 from ylokh_sse.exceptions import APIError, BadJSON, TooLarge
 from ylokh_sse.limits import MAX_ERROR_TIME, Limits, Timeout
-from ylokh_sse.network import Network, Response
+from ylokh_sse.network import NOBODY, AnyNetwork, AnyResponse, Watcher
 from ylokh_sse.request import show_url
 from ylokh_sse.response import Kind, RetryPolicy, can_tell, decode_json, excerpt, explain, is_nothing_here, judge
 
@@ -54,14 +55,23 @@ class Manner(msgspec.Struct, frozen=True):
     raw_chunks: bool = False
 
 
+Watch = Callable[[str, Mapping[str, str], bytes], Watcher]
+"""Called with the URL, the headers and the body before a question is sent, each time that it is; returns who is told what becomes of it."""
+
+
+def unwatched(url: str, headers: Mapping[str, str], body: bytes) -> Watcher:
+    """Tell nobody."""
+    return NOBODY
+
+
 class Exchange:
     """One question, from being asked to the end of its answer; used once, and to be closed with `aclose`.
 
     `ask` finds somebody who answers; then `read_parts` or `read_events` is called until it returns nothing. All raise `ResponseError` with the text
-    so far.
+    so far. `watch` may raise, and then nothing is sent.
     """
 
-    def __init__(self, network: Network, question: Question, manner: Manner) -> None:
+    def __init__(self, network: AnyNetwork, question: Question, manner: Manner, watch: Watch = unwatched) -> None:
         self.reader = CompletionReader(split_reasoning=manner.split_reasoning, lenient=manner.lenient, max_answer_characters=manner.limits.max_answer)
         self.raw: JSON = None
         """The reply where it came as one, else None."""
@@ -72,7 +82,9 @@ class Exchange:
         self._loop = asyncio.get_running_loop()
         self._patience = Patience(manner.timeout.total, self._loop.time())
         self._timer: asyncio.Timeout | None = None
-        self._response: Response | None = None
+        self._response: AnyResponse | None = None
+        self._watch = watch
+        self._watcher: Watcher = NOBODY
         self._head = b""
         self._heard = False
         """Whether a byte of an answer's body has come."""
@@ -128,7 +140,9 @@ class Exchange:
 
     async def _ask_at(self, url: str) -> None:
         self._await(Phase.CONNECT, self._manner.timeout.connect)
-        self._response = await self._bounded(self._network.post(url, self._question.headers, self._question.body, self._connected))
+        headers, body = self._question.headers, self._question.body
+        self._watcher = self._watch(url, headers, body)
+        self._response = await self._bounded(self._network.post(url, headers, body, self._connected, self._watcher))
         if self._response.status != 200:
             raise explain(self._response.status, self._response.headers, await self._read_refusal(), now=time.time())
         while not can_tell(self._head):
@@ -286,7 +300,9 @@ class Exchange:
             if self._abandoned:
                 raise self._left_alone() from None
             wait = self._patience.wait
-            raise ResponseTimeout(wait.phase, wait.seconds, partial=self.reader.text) from None
+            timeout = ResponseTimeout(wait.phase, wait.seconds, partial=self.reader.text)
+            self._watcher.ended(timeout.cause)
+            raise timeout from None
         except ResponseError as error:
             if self._abandoned:
                 raise self._left_alone() from None  # whatever it is, it comes of closing
@@ -316,3 +332,4 @@ class Exchange:
         response = self._response
         if response is not None:
             await response.aclose(linger=self.over)
+        self._watcher.ended(CANCELLED)  # while there was no answer yet

@@ -19,12 +19,13 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 import aiohttp
 
 from chat_answers.exceptions import ConfigurationError, ConnectFailed, ConnectionLost, ResponseError, UnexpectedResponse
+from ylokh_sse.capture.lines import CANCELLED, COMPLETE, CUT, Cut
 from ylokh_sse.request import show_url
 from ylokh_sse.response import proxy_wants_auth
 
@@ -55,6 +56,58 @@ def user_agent() -> str:
     return f"engineio-lite/{version('engineio-lite')}"
 
 
+class Watcher(Protocol):
+    """Who is told what becomes of a question: its recorder, or nobody."""
+
+    def answered(self, status: int, headers: Mapping[str, str]) -> None:
+        """The head of an answer came; `headers` have lower-case names."""
+
+    def received(self, data: bytes) -> None:
+        """A piece of its body came: told as it comes, and not when somebody reads it."""
+
+    def ended(self, how: str, cut: Cut | None = None) -> None:
+        """It is over, as `ylokh_sse.capture.lines.Ended` has it. What is said first counts."""
+
+
+class Nobody:
+    """The watcher of a question that is not recorded."""
+
+    def answered(self, status: int, headers: Mapping[str, str]) -> None: ...
+
+    def received(self, data: bytes) -> None: ...
+
+    def ended(self, how: str, cut: Cut | None = None) -> None: ...
+
+
+NOBODY: Final = Nobody()
+
+
+class AnyResponse(Protocol):
+    """The head of an answer, and its body as it comes, whoever brings them; `Response` says more."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+    @property
+    def content_type(self) -> str: ...
+
+    async def read(self) -> bytes: ...
+
+    async def aclose(self, *, linger: bool = False) -> None: ...
+
+
+class AnyNetwork(Protocol):
+    """What carries questions: a `Network`, or what stands in for one, such as a replay in memory."""
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes, connected: Callable[[], None], watcher: Watcher = ...) -> AnyResponse:
+        """As `Network.post`."""
+
+    async def close(self) -> None: ...
+
+
 class Network:
     """The connections of one client, in the event loop in which it is made; `close` ends whatever of it is ours."""
 
@@ -78,10 +131,10 @@ class Network:
         else:
             self._session = _share(session, trust_env, trace)
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes, connected: Callable[[], None]) -> Response:
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes, connected: Callable[[], None], watcher: Watcher = NOBODY) -> Response:
         """Send a question and return what comes back as soon as its head is there; `connected` is called when there is a connection.
 
-        Raises `ResponseError`, with the question unanswered. Cancelling closes the connection.
+        Raises `ResponseError`, with the question unanswered. Cancelling closes the connection. The `watcher` is told what comes, and how it ends.
         """
         others, middlewares = self._set_aside_key(headers)
         pending = self._session.post(
@@ -95,10 +148,11 @@ class Network:
             middlewares=middlewares,
         )
         try:
-            return Response(await pending)
+            return Response(await pending, watcher)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             failure = _explain(error, url)
             failure.__cause__ = _harmless(error)
+            watcher.ended(*_fate(failure, error))
         raise failure  # not in the clause above, or what may not be seen would be its context
 
     def _set_aside_key(self, headers: Mapping[str, str]) -> tuple[dict[str, str], tuple[aiohttp.ClientMiddlewareType, ...]]:
@@ -153,10 +207,12 @@ async def _connected(session: aiohttp.ClientSession, request: Any, details: obje
 class Response:
     """The head of an answer, and its body as it comes. To be closed with `aclose`."""
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, watcher: Watcher = NOBODY) -> None:
         self.status = response.status
-        self.headers = {name.lower(): value for name, value in response.headers.items()}
+        self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
         self._response = response
+        self._watcher = watcher
+        watcher.answered(self.status, self.headers)
         self._unread: deque[bytes] = deque()
         self._size = 0
         self._news = asyncio.Event()
@@ -231,12 +287,15 @@ class Response:
             while data := await self._response.content.readany():
                 self._unread.append(data)
                 self._size += len(data)
+                self._watcher.received(data)
                 self._news.set()
                 if self._size > MAX_UNREAD:
                     await self._let_wait()
+            self._watcher.ended(COMPLETE)
         except (aiohttp.ClientError, OSError) as error:
             self._error = _explain_body(error)
             self._error.__cause__ = _harmless(error)
+            self._watcher.ended(*_fate(self._error, error))
         finally:
             if self._closed is not None:
                 self._closed.remove_done_callback(self._fail_unless_ended)  # others may use the connection for long
@@ -250,6 +309,8 @@ class Response:
                 self._unread.clear()
                 await asyncio.wait([self._pump], timeout=LINGER)
         finally:
+            if not self.ended:
+                self._watcher.ended(CANCELLED)
             if not self.ended or self._error is not None:
                 self._response.close()
             self._pump.cancel()
@@ -301,10 +362,8 @@ def _explain_body(error: BaseException) -> ResponseError:
     # Two things under one name: a body that breaks off, and one whose Content-Encoding is a lie.
     if isinstance(error, aiohttp.ClientResponseError) or "content-encoding" in words.lower():
         return _bad_encoding(error)
-    for what, meaning in _BROKEN_OFF.items():
-        if what in words:
-            return ConnectionLost(meaning)
-    return ConnectionLost(_words(error))
+    cut = _how_it_broke(error)
+    return ConnectionLost(BROKEN_OFF[cut] if cut is not None else _words(error))
 
 
 def _bad_encoding(error: BaseException) -> UnexpectedResponse:
@@ -312,13 +371,27 @@ def _bad_encoding(error: BaseException) -> UnexpectedResponse:
     return UnexpectedResponse(f"the body cannot be read: {_words(error)}", cause="bad-encoding", fix=fix)
 
 
-_BROKEN_OFF: Final = {
-    "reset by peer": "the server reset it",
-    "content length": "the server closed it before it had sent as much as it announced",
-    "transfer length": "the server closed it before the last chunk",
-    "bad framing": "the server broke its chunked encoding",
+BROKEN_OFF: Final[Mapping[Cut, str]] = {
+    Cut.RESET: "the server reset it",
+    Cut.LENGTH: "the server closed it before it had sent as much as it announced",
+    Cut.CHUNKED: "the server closed it before the last chunk",
+    Cut.FRAMING: "the server broke its chunked encoding",
 }
-"""What aiohttp says of a body that breaks off, and what it means."""
+"""How a body may break off, in our words."""
+_SAID: Final = {"reset by peer": Cut.RESET, "content length": Cut.LENGTH, "transfer length": Cut.CHUNKED, "bad framing": Cut.FRAMING}
+"""And in aiohttp's."""
+
+
+def _how_it_broke(error: BaseException) -> Cut | None:
+    words = str(error)
+    return next((cut for said, cut in _SAID.items() if said in words), None)
+
+
+def _fate(failure: ResponseError | ConfigurationError, error: BaseException) -> tuple[str, Cut | None]:
+    """How an exchange ended that failed, for its watcher."""
+    return (CUT, _how_it_broke(error) or Cut.CHUNKED) if isinstance(failure, ConnectionLost) else (failure.cause, None)
+
+
 _PROXY_FIX: Final = "check that the proxy runs at that URL and allows this host"
 _TLS_FIX: Final = "check the scheme (http or https), the certificate's names and the trusted authorities (pass ssl=)"
 

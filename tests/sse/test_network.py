@@ -14,7 +14,7 @@ import pytest
 from tests.sse.raw import LAST_CHUNK, REQUEST, BytesServer, End, Exchange, chunk, head, whole
 from ylokh_sse import Client, ConfigurationError, ConnectFailed, ConnectionLost, RetryPolicy, ServerError, TextDelta, UnexpectedResponse, loopback
 from ylokh_sse.loopback import Script
-from ylokh_sse.network import MAX_UNREAD
+from ylokh_sse.network import MAX_UNREAD, Response
 
 ONE = b'data: {"choices":[{"index":0,"delta":{"content":"one"}}]}\n\n'
 STOP = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
@@ -210,6 +210,6 @@ async def test_what_expands_without_end_is_not_kept_for_a_reader_who_does_not_re
             await asyncio.sleep(0.2)  # what is tested is that something does not happen, and that cannot be waited for
             assert answer._exchange is not None
             response = answer._exchange._response
-            assert response is not None
+            assert isinstance(response, Response)
             assert sum(map(len, response._unread)) < 4 * MAX_UNREAD
             assert not response.ended
