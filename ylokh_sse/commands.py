@@ -6,6 +6,8 @@ import click
 
 from ylokh_sse.ask import ask
 from ylokh_sse.decode import decode
+from ylokh_sse.play import replay
+from ylokh_sse.show import show
 
 __all__ = ["command"]
 
@@ -13,7 +15,7 @@ __all__ = ["command"]
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="engineio-lite", message="%(package)s %(version)s")
 def command() -> None:
-    """Ask OpenAI-compatible servers, and look into their event streams.
+    """Ask OpenAI-compatible servers, look into their event streams, and play them back.
 
     To see it work: python -m ylokh_sse.loopback
     """
@@ -21,3 +23,5 @@ def command() -> None:
 
 command.add_command(ask)
 command.add_command(decode)
+command.add_command(replay)
+command.add_command(show)

@@ -1,6 +1,7 @@
 """From a script and a question to what the server does, step by step: bytes to say, waits, and ways to end. Pure.
 
-`steps` is the whole of it. A server performs them in order: it sends a `Head`, says what there is to `Say`, waits, and stops at a `Cut`. Whether an
+`steps` is the whole of it (a replay has its own, with an instant for each). A server performs them in order: it sends a `Head`, says what there is to
+`Say`, waits, and stops at a `Cut`. Whether an
 answer is streamed, compressed or torn off is decided here, so that it can be read, and tested, without a connection.
 """
 
@@ -49,6 +50,18 @@ class Wait(msgspec.Struct, frozen=True):
     seconds: float
 
 
+class At(msgspec.Struct, frozen=True):
+    """Do nothing until so many seconds after the request; nothing at all if that is over."""
+
+    seconds: float
+
+
+class Raw(msgspec.Struct, frozen=True):
+    """Put these bytes on the connection, past HTTP."""
+
+    data: bytes
+
+
 class Stall(msgspec.Struct, frozen=True):
     """Do nothing until told to go on."""
 
@@ -59,7 +72,7 @@ class Cut(msgspec.Struct, frozen=True):
     how: CutHow
 
 
-Step: TypeAlias = Head | Say | Wait | Stall | Cut
+Step: TypeAlias = Head | Say | Raw | Wait | At | Stall | Cut
 
 Delta: TypeAlias = dict[str, JSON]
 

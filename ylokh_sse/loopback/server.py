@@ -11,6 +11,7 @@ import ipaddress
 import json
 import socket
 import struct
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
@@ -19,7 +20,7 @@ from aiohttp import web
 
 from chat_answers.loopback import Entrance, ThreadedServer
 from chat_answers.parts import JSON
-from ylokh_sse.loopback.answer import Cut, Head, Say, Stall, Step, Wait, reply_steps, steps
+from ylokh_sse.loopback.answer import At, Cut, Head, Raw, Say, Stall, Step, Wait, reply_steps, steps
 from ylokh_sse.loopback.question import BadQuestion, read_question
 from ylokh_sse.loopback.script import Reply, Script, to_json
 
@@ -65,23 +66,19 @@ class Request:
         return f"<Request {self.method} {self.path} {self.status or ''} {fate}>"
 
 
-class LoopbackServer(ThreadedServer):
-    """An OpenAI-compatible server from `async with` (or `with`) to the end of the block; make one with `serve`.
+class StepServer(ThreadedServer):
+    """A server that remembers who asked what, and answers in steps, which a subclass chooses (`plan`).
 
-    `url` is the base URL, with ``/v1``; `origin` is it without. `requests` are those that came, in order, with the last `MAX_REQUESTS` kept.
-    Entering raises `LoopbackUnavailable`; leaving cuts what is still connected.
+    It listens on this machine only; raises ValueError for a `host` that is another one.
     """
 
-    def __init__(self, scripts: Sequence[Script], *, key: str | None, models: Sequence[str], only_models: bool, host: str, port: int) -> None:
+    def __init__(self, name: str, host: str, port: int) -> None:
         if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
             raise ValueError(f"expected a loopback address, got {host!r}: this server is for this machine only")
-        super().__init__("ylokh_sse.loopback")
-        self._scripts = list(scripts) or [Script()]
-        self._key, self._models, self._only_models = key, tuple(models), only_models
+        super().__init__(name)
         self._host, self._port = host, port
         self._requests: deque[Request] = deque(maxlen=MAX_REQUESTS)
         self._came = 0
-        self._used = 0
         self._busy = 0
         self._connections: dict[asyncio.Transport, int] = {}
         self._connected = 0
@@ -89,10 +86,9 @@ class LoopbackServer(ThreadedServer):
         self._changed: asyncio.Event
         self._flow: asyncio.Event
 
-    @property
-    def url(self) -> str:
-        """The base URL, ``http://127.0.0.1:PORT/v1``."""
-        return f"{self.origin}/v1"
+    @abstractmethod
+    def plan(self, http: web.BaseRequest, body: bytes) -> Iterable[Step]:
+        """Choose what to do about a request; called in the server's thread."""
 
     @property
     def requests(self) -> list[Request]:
@@ -158,7 +154,7 @@ class LoopbackServer(ThreadedServer):
         except web.HTTPRequestEntityTooLarge:
             body, plan = b"", iter(reply_steps(Reply.error(413, "The request is too large.")))
         else:
-            plan = iter(self._plan(http, body))
+            plan = iter(self.plan(http, body))
         self._came += 1
         request = Request(http, body, number)
         self._requests.append(request)
@@ -180,9 +176,69 @@ class LoopbackServer(ThreadedServer):
             self._connections[transport] = self._connected
         return self._connections[transport]
 
+    # --- How to answer.
+
+    async def _perform(self, http: web.BaseRequest, request: Request, plan: Iterable[Step]) -> web.StreamResponse:
+        response = web.StreamResponse()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for step in plan:
+            match step:
+                case Head(status, headers):
+                    response = self._response(status, headers)
+                    request.status = status
+                    await response.prepare(http)
+                case Say(data):
+                    await response.write(data)
+                case Wait(seconds):
+                    await asyncio.sleep(seconds)
+                case At(seconds):
+                    await asyncio.sleep(began + seconds - loop.time())
+                case Raw(data):
+                    if http.transport is not None:
+                        http.transport.write(data)
+                case Stall():
+                    await self._stall(request)
+                case Cut(how):
+                    request.answered = True
+                    _cut(http.transport, how)
+        request.answered = True
+        return response
+
+    def _response(self, status: int, headers: Mapping[str, str]) -> web.StreamResponse:
+        response = web.StreamResponse(status=status, headers={"X-Request-Id": f"req-{self._came}", **headers})
+        if "Content-Length" not in response.headers:
+            response.enable_chunked_encoding()
+        return response
+
+    async def _stall(self, request: Request) -> None:
+        request.stalled = True
+        self._note()
+        await self._flow.wait()
+        request.stalled = False
+
+
+class LoopbackServer(StepServer):
+    """An OpenAI-compatible server from `async with` (or `with`) to the end of the block; make one with `serve`.
+
+    `url` is the base URL, with ``/v1``; `origin` is it without. `requests` are those that came, in order, with the last `MAX_REQUESTS` kept.
+    Entering raises `LoopbackUnavailable`; leaving cuts what is still connected.
+    """
+
+    def __init__(self, scripts: Sequence[Script], *, key: str | None, models: Sequence[str], only_models: bool, host: str, port: int) -> None:
+        super().__init__("ylokh_sse.loopback", host, port)
+        self._scripts = list(scripts) or [Script()]
+        self._key, self._models, self._only_models = key, tuple(models), only_models
+        self._used = 0
+
+    @property
+    def url(self) -> str:
+        """The base URL, ``http://127.0.0.1:PORT/v1``."""
+        return f"{self.origin}/v1"
+
     # --- What to answer.
 
-    def _plan(self, http: web.BaseRequest, body: bytes) -> Iterable[Step]:
+    def plan(self, http: web.BaseRequest, body: bytes) -> Iterable[Step]:
         refusal = self._refusal(http)
         if refusal is not None:
             return reply_steps(refusal)
@@ -220,40 +276,6 @@ class LoopbackServer(ThreadedServer):
             return reply_steps(Reply(status=script.redirect, headers={"Location": MOVED + http.path}))
         self._used += 1
         return steps(script, question)
-
-    # --- How to answer.
-
-    async def _perform(self, http: web.BaseRequest, request: Request, plan: Iterable[Step]) -> web.StreamResponse:
-        response = web.StreamResponse()
-        for step in plan:
-            match step:
-                case Head(status, headers):
-                    response = self._response(status, headers)
-                    request.status = status
-                    await response.prepare(http)
-                case Say(data):
-                    await response.write(data)
-                case Wait(seconds):
-                    await asyncio.sleep(seconds)
-                case Stall():
-                    await self._stall(request)
-                case Cut(how):
-                    request.answered = True
-                    _cut(http.transport, how)
-        request.answered = True
-        return response
-
-    def _response(self, status: int, headers: Mapping[str, str]) -> web.StreamResponse:
-        response = web.StreamResponse(status=status, headers={"X-Request-Id": f"req-{self._came}", **headers})
-        if "Content-Length" not in response.headers:
-            response.enable_chunked_encoding()
-        return response
-
-    async def _stall(self, request: Request) -> None:
-        request.stalled = True
-        self._note()
-        await self._flow.wait()
-        request.stalled = False
 
 
 def _cut(transport: asyncio.Transport | None, how: str) -> None:
