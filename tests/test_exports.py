@@ -12,7 +12,18 @@ from types import ModuleType
 
 import pytest
 
-PACKAGES = ["chat_answers", "engineio_lite", "engineio_lite.aio", "engineio_lite.socketio", "perplexity_labs", "ylokh_sse"]
+PACKAGES = [
+    "chat_answers",
+    "engineio_lite",
+    "engineio_lite.aio",
+    "engineio_lite.capture",
+    "engineio_lite.cassettes",
+    "engineio_lite.proxy",
+    "engineio_lite.replay",
+    "engineio_lite.socketio",
+    "perplexity_labs",
+    "ylokh_sse",
+]
 
 
 def _public_names(package: ModuleType) -> set[str]:

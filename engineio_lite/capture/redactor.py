@@ -210,9 +210,11 @@ class Redactor:
         return self.text(urlunsplit(SplitResult(parts.scheme, host, parts.path, query, "")))
 
     def _parameter(self, pair: str) -> str:
-        name, _, value = pair.partition("=")
-        if name in _HARMLESS_PARAMETERS or not value:
+        name, equals, value = pair.partition("=")
+        if name in _HARMLESS_PARAMETERS or (equals and not value):
             return pair
+        if not equals:
+            return self.placeholder(name)  # a bare word may be a token as well as a name
         # As a server reads it: with `+` for a blank, which is also how it may be repeated.
         [(_, plain)] = parse_qsl(f"x={value}", keep_blank_values=True)
         return f"{name}={self.placeholder(plain, 'eio' if name == 'sid' else '')}"

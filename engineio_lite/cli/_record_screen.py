@@ -34,6 +34,14 @@ _STYLES: Final = {Direction.UP: "cyan", Direction.DOWN: "magenta", None: "green"
 _PLAINLY: Final = str.maketrans({"─": "-", "▶": ">", "◀": "<", "…": "..."})
 
 
+class Remarks(Console):
+    """Says what is not a line. Nobody has to listen: rich would end the process for it, and the recording with it."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        abandon(sys.stderr if self.stderr else sys.stdout)
+
+
 class Screen:
     """Takes lines one after the other, and shows them by and by. `as_json` is for programs, one line of the capture a line."""
 

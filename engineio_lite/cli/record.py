@@ -13,7 +13,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
 import msgspec
@@ -22,7 +22,7 @@ from rich.markup import escape
 
 from engineio_lite.capture.lines import Line
 from engineio_lite.cli._console import FOUND, LOST, USAGE, fail, readable_errors
-from engineio_lite.cli._record_screen import Screen
+from engineio_lite.cli._record_screen import Remarks, Screen
 from engineio_lite.proxy import Recording, record
 
 _ENDS: Final = (signal.SIGINT, signal.SIGTERM)
@@ -95,14 +95,15 @@ def command(
 
 async def _record(choices: Choices) -> int:
     # Remarks go where the lines do not: a program reads nothing but lines.
-    console = Console(stderr=choices.as_json, highlight=False, soft_wrap=True)
+    console = Remarks(stderr=choices.as_json, highlight=False, soft_wrap=True)
     screen = None if choices.quiet else Screen(as_json=choices.as_json)
     recording: Recording | None = None
     try:
         with _interrupted() as interrupted:
             async with _begun(choices, screen) as recording:
                 _announce(console, recording, choices)
-                await asyncio.wait({interrupted, recording.failed}, return_when=asyncio.FIRST_COMPLETED)
+                ends: set[asyncio.Future[Any]] = {interrupted, recording.failed}
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     except FileExistsError:
         fail(f"{choices.output} is there already", USAGE, "name another file, or replace it with --overwrite")
     except OSError as error:

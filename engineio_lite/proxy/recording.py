@@ -34,7 +34,8 @@ OnLine = Callable[[Line], None]
 class Recording:
     """A recording that runs: clients that are given `url` in place of the server's are recorded.
 
-    `sessions` and `packets` count what was seen so far; `failed` is done with the `OSError` when the file can be written no more.
+    `sessions` and `packets` count what was seen so far; `failed` is done when the recording cannot go on, with what was raised: an `OSError`
+    where the file can be written no more, or whatever `on_line` or a hook of the redaction raised.
     """
 
     def __init__(self, upstream: Upstream, context: tls.SSLContext | None, on_line: OnLine | None) -> None:
@@ -45,7 +46,7 @@ class Recording:
         self._loop_time = loop.time
         self._started = loop.time()
         self._relays: set[asyncio.Task[None]] = set()
-        self.failed: asyncio.Future[OSError] = loop.create_future()
+        self.failed: asyncio.Future[Exception] = loop.create_future()
         self.upstream = upstream.origin
         self.url = ""
 
@@ -67,11 +68,10 @@ class Recording:
             return
         try:
             written = self._writer.write(line)
-        except OSError as error:
+            if written is not None and self._on_line is not None:
+                self._on_line(written)
+        except Exception as error:  # a disk that is full, a hook of the caller's that raises: it ends the recording, and not what passes
             self.failed.set_result(error)
-            return
-        if written is not None and self._on_line is not None:
-            self._on_line(written)
 
     async def _bind(self, host: str, port: int) -> asyncio.Server:
         """Take the port; nobody is let in yet."""
@@ -133,8 +133,8 @@ async def record(
     line as it was written, and must return quickly.
 
     Raises `LocalProtocolError` for an `upstream` that is no URL of a server, `FileExistsError` if the file is there and `overwrite` is not given, and
-    `OSError` if it cannot be written or `port` is taken. When the file can be written no more while it runs, that is raised at the end of the block.
-    Cancelling ends the recording; what is written so far is a capture.
+    `OSError` if it cannot be written or `port` is taken. What ends the recording while it runs, a full disk or an `on_line` that raises, is raised at
+    the end of the block. Cancelling ends the recording; what is written so far is a capture.
     """
     server = parse_upstream(upstream, keep_host=keep_host)
     recording = Recording(server, _context(ssl) if server.is_tls else None, on_line)

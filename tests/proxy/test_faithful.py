@@ -430,6 +430,18 @@ async def test_traffic_goes_on_when_the_disk_is_full(any_peer: Peer) -> None:
         await talk()
 
 
+async def test_traffic_goes_on_when_a_hook_raises(any_peer: Peer, path: Path) -> None:
+    def raises(line: Line) -> None:
+        raise ValueError(type(line).__name__)
+
+    async def talk() -> None:
+        async with proxy.record(any_peer.url, path, on_line=raises) as recording, connect_socketio(recording.url) as sio:
+            assert await sio.call("echo", 1) == 1
+
+    with pytest.raises(ValueError, match="SessionOpened"):
+        await talk()
+
+
 async def test_a_recording_that_is_left_leaves_its_clients(any_peer: Peer, path: Path) -> None:
     async with contextlib.AsyncExitStack() as stack:
         recording = await stack.enter_async_context(proxy.record(any_peer.url, path))
