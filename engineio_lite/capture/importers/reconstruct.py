@@ -40,6 +40,7 @@ from engineio_lite.state import Transport
 GAP: Final = "gap"
 SWITCHED: Final = 101
 
+_CLOSE: Final = "1"
 _NOOP: Final = "6"
 _SID: Final = re.compile(rb'"sid":"([^"]+)"')
 
@@ -166,8 +167,8 @@ class _Builder:
     def _unrecorded_upgrade(self, moves: Sequence[Move]) -> list[Move]:
         """A gap at the end of a session that polled until it was told to upgrade, or not at all, and of whose WebSocket nothing is here."""
         bodies = [move for move in moves if move.body is not None]
-        if not bodies:
-            return []
+        if not bodies or any(_CLOSE in move.texts for move in bodies):
+            return []  # to a client that leaves the server says the same as to one that upgrades
         offered = '"websocket"' in next(bodies[0].texts)
         stopped = [text for move in bodies if move.direction is Direction.DOWN for text in move.texts][-1:] == [_NOOP]
         if not stopped and not (offered and len(self._session.requests) == 1):
@@ -304,47 +305,44 @@ def _sid_within(item: Exchange | Socket) -> str:
 # --- how sessions belong together
 
 
+class _Visit(msgspec.Struct, frozen=True):
+    """What tells a reconnect: where and when a session was, and which namespaces were asked for, each with its first auth payload."""
+
+    place: tuple[str, str]
+    began: float
+    spoken: float
+    joined: dict[str, object]
+
+    def is_followed_by(self, later: _Visit) -> bool:
+        """Say whether the later one is a reconnect: after this one, at the same URL, with the same namespaces and auth."""
+        return bool(self.joined) and self.place == later.place and self.spoken <= later.began and self.joined == later.joined
+
+
 def _link(sessions: Sequence[Session], built: list[list[Line]]) -> None:
     """Say which session follows which, and which two files saw alike."""
-    for number, session in enumerate(sessions):
-        lines = built[number]
-        earlier = range(number)
-        same = next((i for i in earlier if sessions[i].sid == session.sid and sessions[i].file != session.file), None)
-        if same is not None:
+    visits: list[_Visit] = []
+    seen: dict[str, int] = {}
+    for number, (session, lines) in enumerate(zip(sessions, built, strict=True)):
+        visits.append(_visit(lines))
+        same = seen.setdefault(session.sid, number)
+        if sessions[same].file != session.file:
             text = f"the same session as session {same + 1}, seen by another file"
             lines.insert(1, Note(session=number + 1, time=_time(lines[0]), what="same", text=text))
             continue
-        before = next((i for i in reversed(earlier) if _follows(built[i], lines) and sessions[i].file == session.file), None)
-        place = next((place for place, line in enumerate(lines) if isinstance(line, SessionOpened)), None)
-        if before is not None and place is not None:
-            opened = lines[place]
-            assert isinstance(opened, SessionOpened)
+        earlier = (i for i in reversed(range(number)) if sessions[i].file == session.file)
+        before = next((i for i in earlier if visits[i].is_followed_by(visits[number])), None)
+        if before is not None:
+            place, opened = next((place, line) for place, line in enumerate(lines) if isinstance(line, SessionOpened))
             lines[place] = msgspec.structs.replace(opened, again=before + 1)
 
 
-def _follows(earlier: Sequence[Line], later: Sequence[Line]) -> bool:
-    """Say whether `later` is a reconnect of `earlier`: over before it, at the same URL, with the same namespaces and auth."""
-    one, other = _origin(earlier), _origin(later)
-    return (
-        one is not None
-        and one == other
-        and _last_spoken(earlier) <= _time(later[0])
-        and bool(_joined(earlier))
-        and _joined(earlier) == _joined(later)
-    )
-
-
-def _origin(lines: Sequence[Line]) -> tuple[str, str] | None:
+def _visit(lines: Sequence[Line]) -> _Visit:
     opened = next((line for line in lines if isinstance(line, SessionOpened)), None)
-    if opened is None:
-        return None
-    parts = urlsplit(opened.url)
-    return parts.netloc, parts.path
-
-
-def _last_spoken(lines: Sequence[Line]) -> float:
-    """When the last packet that was no farewell went over; what comes later (an error, a timeout) does not keep a client from its next session."""
-    return max((_time(line) for line in lines if isinstance(line, SocketIOPacket)), default=0.0)
+    parts = urlsplit("" if opened is None else opened.url)
+    # What comes after the last packet, an error or a timeout, does not keep a client from its next session.
+    spoken = max((_time(line) for line in lines if isinstance(line, SocketIOPacket)), default=0.0)
+    joined = {} if opened is None else _joined(lines)
+    return _Visit((parts.netloc, parts.path), _time(lines[0]) if lines else 0.0, spoken, joined)
 
 
 def _joined(lines: Sequence[Line]) -> dict[str, object]:

@@ -250,7 +250,7 @@ def test_a_session_that_stops_polling_went_on_elsewhere(items: list[Exchange]) -
     ]
 
 
-@pytest.mark.parametrize("items", [[get(100.1, 100.2, b"6\x1e1")], [get(100.1, 100.2, b"2")], [post(100.2, b"1")]])
+@pytest.mark.parametrize("items", [[get(100.1, 100.2, b"6\x1e1")], [get(100.1, 100.2, b"2")], [post(100.2, b"1"), get(100.1, 100.3, b"6")]])
 def test_one_that_ends_or_goes_on_did_not(items: list[Exchange]) -> None:
     assert notes(lines(opening(), *items), "gap") == []
 

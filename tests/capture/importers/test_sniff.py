@@ -74,3 +74,9 @@ def test_a_damaged_gzip_is_refused() -> None:
 def test_what_a_shell_of_windows_wrote_is_read(encoding: str) -> None:
     data = ("\ufeff" if encoding.endswith("be") else "").encode(encoding) + '{"log": {}}'.encode(encoding)
     assert sniff(unpacked(data)) is Kind.HAR
+
+
+def test_an_error_is_told_of_which_file_it_is() -> None:
+    error = ImportFailed("expected a flow", cause=Cause.RECORDING_VERSION).of("x.mitm")
+    assert (error.path, error.cause) == ("x.mitm", Cause.RECORDING_VERSION)
+    assert error.message == "x.mitm: expected a flow"
