@@ -147,7 +147,7 @@ def serve(
     Leaving the block raises the first thing that went wrong: `CassetteMismatch`, `ReplayStalled`, `ReplayUnfinished`. Making one raises
     `CaptureError` for a capture that cannot be played, `LocalProtocolError` for an option that is none.
     """
-    stage = _stage(capture, pings, watch, options)
+    stage = make_stage(capture, pings, watch, options)
     return PlayedServer(stage, ReplayServer(stage, host=host, port=port, path=path, compress=compress))
 
 
@@ -163,10 +163,11 @@ def serve_in_thread(
     **options: Unpack[PlayOptions],
 ) -> ThreadedPlayedServer:
     """Make a server as `serve` does that runs in a thread, for a `with` block: for programs without a loop, or with one that they block."""
-    stage = _stage(capture, pings, watch, options)
+    stage = make_stage(capture, pings, watch, options)
     return ThreadedPlayedServer(stage, ThreadedReplayServer(ReplayServer(stage, host=host, port=port, path=path, compress=compress)))
 
 
-def _stage(capture: str | Path | Source, pings: bool | None, watch: WatchSession | None, options: PlayOptions) -> Stage:
+def make_stage(capture: str | Path | Source, pings: bool | None, watch: WatchSession | None, options: PlayOptions) -> Stage:
+    """A stage for a capture; without a word on `pings` they are sent if the recorded times are kept."""
     takes_time = options.get("timing", "none") not in ("none", 0)
     return Stage(make_player(capture, options), pings=takes_time if pings is None else pings, watch=watch)

@@ -36,7 +36,7 @@ from engineio_lite.inputs import (
     WebSocketRefused,
 )
 from engineio_lite.replay.admission import HTML_TYPE, JSON_TYPE, Request, read_request, refuse
-from engineio_lite.replay.as_server import Playback, PlayOptions, make_player
+from engineio_lite.replay.as_server import Playback, PlayOptions, make_stage
 from engineio_lite.replay.engine import ServerSession
 from engineio_lite.replay.happenings import Abort, Answer, GetArrived, PostArrived, PostBegan, RequestAborted
 from engineio_lite.replay.live import LiveSession
@@ -231,7 +231,7 @@ class MemorySocket:
 
 
 def in_memory(
-    capture: str | Path | Source, *, pings: bool = False, watch: WatchSession | None = None, **options: Unpack[PlayOptions]
+    capture: str | Path | Source, *, pings: bool | None = None, watch: WatchSession | None = None, **options: Unpack[PlayOptions]
 ) -> MemoryServer:
     """Make a server for an `async with` block that plays the recorded server to clients in the same event loop; options and errors as of `serve`."""
-    return MemoryServer(Stage(make_player(capture, options), pings=pings, watch=watch))
+    return MemoryServer(make_stage(capture, pings, watch, options))

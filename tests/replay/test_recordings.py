@@ -1,4 +1,4 @@
-"""What other people's tools recorded of other people's programs, played back: any recording of the session "full" to Node's client, over any transport.
+"""What other people's tools recorded of other people's programs, played back: recordings of the session "full" to Node's client, over any transport.
 
 And every whole recording there is plays against itself: the recorded client to the recorded server, over a transport that it was not recorded on.
 """
