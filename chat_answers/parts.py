@@ -23,7 +23,7 @@ JSON: TypeAlias = Any
 """A JSON value: None, bool, int, float, str, list or dict of the same."""
 
 
-class TextDelta(msgspec.Struct, frozen=True, tag="text_delta"):
+class TextDelta(msgspec.Struct, frozen=True, gc=False, tag="text_delta"):
     """The answer goes on: append `text`, which is never empty."""
 
     text: str

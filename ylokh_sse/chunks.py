@@ -94,10 +94,11 @@ class Chunk(msgspec.Struct, frozen=True):
 # which is what makes them a short cut: every field that `read_chunk` or `find_failure` looks at is either here with the one value that it reads, or
 # here as `None`, which takes null and absence and refuses anything else. (`text` is not, because it does not count beside a delta.) What is accepted
 # has therefore one meaning there: `AnswerNews(index, content)`. Whoever teaches `read_chunk` another field has to name it here; a test compares them.
+# The fields are in the order in which services send them, since the decoder looks for each where the one before was found.
 
 
 class _CommonDelta(msgspec.Struct, gc=False):
-    content: str
+    content: Annotated[str, msgspec.Meta(min_length=1)]
     reasoning_content: None = None
     reasoning: None = None
     refusal: None = None
@@ -105,23 +106,23 @@ class _CommonDelta(msgspec.Struct, gc=False):
     function_call: None = None
 
 
-class _CommonChoice(msgspec.Struct, gc=False):
-    delta: _CommonDelta
+class _CommonChoice(msgspec.Struct, gc=False, kw_only=True):
     index: Annotated[int, msgspec.Meta(ge=0)] = 0
+    delta: _CommonDelta
     finish_reason: None = None
     message: None = None
     error: None = None
 
 
-class CommonChunk(msgspec.Struct, gc=False):
+class CommonChunk(msgspec.Struct, gc=False, kw_only=True):
     """A chunk that brings a piece of one answer's text and nothing else, not even an empty error or an end."""
 
+    object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
     choices: tuple[_CommonChoice]
     usage: None = None
     citations: None = None
     search_results: None = None
     error: None = None
-    object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
 
 
 decode_common: Final = msgspec.json.Decoder(CommonChunk).decode

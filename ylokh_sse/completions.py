@@ -85,19 +85,20 @@ class _Answer:
         self.text: list[str] = []
         self._spend = spend
         self.is_plain = not split_reasoning
-        """Whether what the service says is the text, and nothing in it is told apart."""
+        """Whether what the service says next can be told as it is: nothing in it is told apart, and nothing is held back that belongs before it."""
         self._splitter = ThinkSplitter(index) if split_reasoning else None
         # What the service said before thoughts were split off; the same list where they are not.
         self._content = self.text if self._splitter is None else []
         self._thoughts: list[str] = []
-        self.text_mender = Mender()
+        self._text_mender = Mender()
         self._thought_mender = Mender()
         self._calls = ToolCalls(index, spend)
 
     def say(self, content: str) -> list[Part]:
         """The answer goes on: return what of it can be told."""
         self._spend(len(content))
-        content = self.text_mender.feed(content)
+        content = self._text_mender.feed(content)
+        self.is_plain = self._splitter is None and not self._text_mender.half
         return self._tell(content) if content else []
 
     def receive(self, news: AnswerNews) -> list[Part]:
@@ -111,7 +112,7 @@ class _Answer:
 
     def flush(self) -> list[Part]:
         """Nothing more will be said: return what was held back."""
-        parts = [*self._tell_thought(self._thought_mender.end()), *self._tell(self.text_mender.end())]
+        parts = [*self._tell_thought(self._thought_mender.end()), *self._tell(self._text_mender.end())]
         return parts + self._note(self._splitter.end()) if self._splitter else parts
 
     def end(self) -> list[Part]:
@@ -155,7 +156,7 @@ class _Answer:
 
     def _say_whole(self, content: str) -> list[Part]:
         content, told = mend(content), _join(self._content)
-        self.text_mender.end()
+        self._text_mender.end()
         if not content or content == told:
             return []
         return self.say(content[len(told) :]) if content.startswith(told) else self._rewrite(content)
@@ -235,13 +236,20 @@ class CompletionReader:
             return []
         try:
             if event.event == MESSAGE and not self._raw_chunks:
-                # See `CommonChunk` for why this is the same as what comes below, only shorter.
+                # See `CommonChunk` for why this is the same as what comes below, only shorter. Nearly every event of a stream is such a one, and a call
+                # costs as much as all of it, so it is written out here.
                 try:
                     [choice] = decode_common(event.data).choices
                 except REFUSED:
                     pass
                 else:
-                    return self._say(choice.index, choice.delta.content)
+                    answer, content = self._answers.get(choice.index), choice.delta.content
+                    characters = self._characters + len(content)
+                    if answer is None or not answer.is_plain or characters > self._limit:
+                        return self._answer(choice.index).say(content)
+                    self._characters = characters
+                    answer.text.append(content)
+                    return [TextDelta(content, choice.index)]
             return self._receive_any(event)
         except TooMany as error:
             raise self._fail(TooLarge(str(error), limit=error.limit)) from None
@@ -278,17 +286,6 @@ class CompletionReader:
         except TooMany as error:
             raise self._fail(TooLarge(str(error), limit=error.limit)) from None
 
-    def _say(self, index: int, content: str) -> list[Part]:
-        """The answer `index` goes on with a text that has no halves of characters in it."""
-        answer = self._answers.get(index) or self._begin(index)
-        characters = self._characters + len(content)
-        if not content or not answer.is_plain or answer.text_mender.half or characters > self._limit:
-            return answer.say(content)
-        # The same as that comes to where nothing is held back; this is nearly every event of a stream, and a call costs as much as all of it.
-        self._characters = characters
-        answer.text.append(content)
-        return [TextDelta(content, index)]
-
     def _receive_any(self, event: Event) -> list[Part]:
         data = event.data.strip()
         if event.event == ERROR:
@@ -319,17 +316,18 @@ class CompletionReader:
     def _read(self, value: JSON, chunk: Chunk) -> list[Part]:
         parts: list[Part] = [RawChunk(value)] if self._raw_chunks else []
         for news in chunk.answers:
-            answer = self._answers.get(news.index) or self._begin(news.index)
-            parts += answer.receive(news)
+            parts += self._answer(news.index).receive(news)
         parts += self._cite(chunk)
         self._usage = chunk.usage or self._usage
         return parts
 
-    def _begin(self, index: int) -> _Answer:
-        if len(self._answers) >= MAX_ANSWERS:
-            raise TooMany(f"expected at most {MAX_ANSWERS} answers to one question, got more", MAX_ANSWERS)
-        answer = self._answers[index] = _Answer(index, self._spend, split_reasoning=self._split_reasoning)
-        return answer
+    def _answer(self, index: int) -> _Answer:
+        """The answer with this index, which may begin here."""
+        if index not in self._answers:
+            if len(self._answers) >= MAX_ANSWERS:
+                raise TooMany(f"expected at most {MAX_ANSWERS} answers to one question, got more", MAX_ANSWERS)
+            self._answers[index] = _Answer(index, self._spend, split_reasoning=self._split_reasoning)
+        return self._answers[index]
 
     def _cite(self, chunk: Chunk) -> list[Part]:
         items = chunk.citations
