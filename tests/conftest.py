@@ -45,6 +45,8 @@ _LONG = (
     "tests/cassettes/test_plugin",
     "tests/core/test_model",
     "tests/core/test_mutants",
+    "tests/replay/test_model",
+    "tests/replay/test_mutants",
     "tests/socketio/test_link_model",
     "tests/socketio/test_msgpack_laws",
     "tests/sse/test_vectors",
