@@ -17,6 +17,7 @@ from typing import Any, cast
 import aiohttp
 import pytest
 
+from chat_answers.loopback import LoopbackUnavailable
 from engineio_lite import Cause, EngineIOError, LocalProtocolError
 from engineio_lite.aio import connect
 from engineio_lite.replay.bounds import ServingLimits
@@ -186,6 +187,13 @@ async def test_pages_of_other_origins_are_let_in_as_by_node(peer_server: StartPe
 
 
 # -------------------------------------------------------------------------------------------------------------------------- HTTP, only ours
+
+
+async def test_an_address_that_is_taken_is_named_and_nothing_is_left() -> None:
+    async with serve(Echo()) as server:
+        port = int(server.url.rpartition(":")[2])
+        with pytest.raises(LoopbackUnavailable, match=f"127.0.0.1:{port}"):
+            await serve(Echo(), port=port).start()
 
 
 @asynccontextmanager
