@@ -384,6 +384,15 @@ async def test_all_rows_are_printed(show: Show) -> None:
     assert len(await _numbers(page)) < 100
 
 
+async def test_a_very_long_capture_is_printed_in_part_and_says_so(show: Show) -> None:
+    page = await show(many(3200))
+    await page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert await page.evaluate("[document.querySelectorAll('.row').length, document.getElementById('canvas').offsetHeight]") == [3000, 3000 * 34]
+    assert "the first 3,000 are printed" in await _text(page, "#about")
+    await page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert "printed" not in await _text(page, "#about")
+
+
 # --- Size and malice.
 
 

@@ -214,7 +214,8 @@ find("help-close").addEventListener("click", () => help.close());
 
 function showAbout() {
   const shown = view.rows.length === ROWS.length ? counted(ROWS.length, "row") : `${view.rows.length.toLocaleString("en")} of ${counted(ROWS.length, "row")}`;
-  find("about").textContent = [counted(SESSIONS.length, "session"), shown, DATA.at].filter(Boolean).join(" · ");
+  const printed = isPrinting && view.rows.length > MAX_PRINTED ? `the first ${MAX_PRINTED.toLocaleString("en")} are printed` : "";
+  find("about").textContent = [counted(SESSIONS.length, "session"), shown, printed, DATA.at].filter(Boolean).join(" · ");
 }
 
 let isWaiting = false;
@@ -234,10 +235,13 @@ new ResizeObserver(() => {
 window.addEventListener("beforeprint", () => {
   isPrinting = true;
   draw();
+  canvas.style.height = `${Math.min(view.rows.length, MAX_PRINTED) * ROW_HEIGHT}px`;
+  showAbout();
 });
 window.addEventListener("afterprint", () => {
   isPrinting = false;
   redraw();
+  showAbout();
 });
 
 find("title").textContent = DATA.title;
