@@ -156,7 +156,7 @@ def test_attachments_are_compared() -> None:
     stage = Stage(*CONNECT, line)
     stage.say("0")
     assert stage.say('51-["b",{"_placeholder":true,"num":0}]', b"\x01\xff") == [MISMATCH]
-    assert "$[1]: 2 bytes 0102 != 2 bytes 01ff" in str(stage.player.failure)
+    assert "$[1]: ‹2 bytes 0102› != ‹2 bytes 01ff›" in str(stage.player.failure)
 
 
 def test_auth_is_compared_by_its_keys() -> None:
