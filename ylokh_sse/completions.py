@@ -236,8 +236,8 @@ class CompletionReader:
             return []
         try:
             if event.event == MESSAGE and not self._raw_chunks:
-                # See `CommonChunk` for why this is the same as what comes below, only shorter. Nearly every event of a stream is such a one, and a call
-                # costs as much as all of it, so it is written out here.
+                # See `CommonChunk` for why this is the same as what comes below, only shorter. Nearly every event of a stream is such a one, and a
+                # call costs as much as all of it, so it is written out here.
                 try:
                     [choice] = decode_common(event.data).choices
                 except REFUSED:

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from rich.console import Console
 from rich.markup import escape
 
-from engineio_lite.exceptions import ConnectionClosed, ConnectRefused, EngineIOError, LocalProtocolError, TimedOut, TransportClosed
+from engineio_lite.exceptions import CaptureError, ConnectionClosed, ConnectRefused, EngineIOError, LocalProtocolError, TimedOut, TransportClosed
 
 FOUND = 1
 USAGE = 2
@@ -26,7 +26,7 @@ INTERRUPTED = 130
 def exit_code(error: EngineIOError) -> int:
     """The exit code for an error of the library."""
     match error:
-        case LocalProtocolError():
+        case LocalProtocolError() | CaptureError():
             return USAGE
         case ConnectRefused():
             return UNREACHABLE

@@ -35,6 +35,7 @@ from engineio_lite.capture.importers import (
 )
 from engineio_lite.capture.importers.sessions import address
 from engineio_lite.capture.importers.sniff import unpacked
+from engineio_lite.capture.lines import Note
 from engineio_lite.capture.trace import Trace
 from engineio_lite.causes import Cause
 from engineio_lite.cli._console import FOUND, USAGE, fail
@@ -186,8 +187,11 @@ def _kept(context: click.Context, parameter: click.Parameter, values: tuple[str,
 @click.option("--port", "ports", multiple=True, type=click.IntRange(1, 65535), help="The server's port in a packet capture; else it is looked for.")
 @click.option("--tshark", metavar="PATH", help="The tshark to read packet captures with; else the one that is found.")
 @click.option("--keep", multiple=True, metavar="NAME=VALUE", callback=_kept, help="A value of the auth payload that is no secret.")
+@click.option("--strict", is_flag=True, help="Exit with 1 if packets may be missing.")
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
-def import_(files: tuple[Path, ...], out: str, ports: tuple[int, ...], tshark: str | None, keep: Mapping[str, Sequence[str]], as_json: bool) -> None:
+def import_(
+    files: tuple[Path, ...], out: str, ports: tuple[int, ...], tshark: str | None, keep: Mapping[str, Sequence[str]], strict: bool, as_json: bool
+) -> None:
     """Make a capture of other tools' recordings.
 
     FILE is a HAR (of a browser, Playwright or mitmproxy; also .zhar, or in a
@@ -197,9 +201,10 @@ def import_(files: tuple[Path, ...], out: str, ports: tuple[int, ...], tshark: s
     one capture. Secrets are taken out on the way.
 
     \b
-    Exit codes: 0 imported; 1 imported with gaps (packets may be missing), or
-    there is no Engine.IO in it and nothing was written; 2 a file cannot be
-    read, tshark is missing or failed, or wrong usage: nothing was written.
+    Exit codes: 0 imported, also if there are gaps (packets may be missing),
+    which are reported; 1 there is no Engine.IO in it and nothing was written,
+    or there are gaps and --strict; 2 a file cannot be read, tshark is missing
+    or failed, or wrong usage: nothing was written.
     """
     try:
         report = run(files, out, ports=ports, tshark=tshark, redaction=Redaction(auth_keep=keep))
@@ -208,7 +213,7 @@ def import_(files: tuple[Path, ...], out: str, ports: tuple[int, ...], tshark: s
     except OSError as error:
         fail(f"{error.filename or out}: {error.strerror or error}", USAGE)
     _say(report, as_json=as_json, to_error=out == STANDARD_OUTPUT)
-    raise SystemExit(FOUND if report.gaps or not report.lines else 0)
+    raise SystemExit(FOUND if (strict and report.gaps) or not report.lines else 0)
 
 
 def run(files: Sequence[Path], out: str, *, ports: Sequence[int] = (), tshark: str | None = None, redaction: Redaction = DEFAULT_REDACTION) -> Report:
@@ -219,6 +224,9 @@ def run(files: Sequence[Path], out: str, *, ports: Sequence[int] = (), tshark: s
     read = [read_trace(path, tshark=tshark, ports=ports) for path in files]
     traces = [trace for _, trace in read]
     found = reconstruct(*traces)
+    if not found.lines and not any(trace.items for trace in traces):
+        # A recording in which there is nothing at all, which some tools make of a socket that was still open: not a wrong file, only a lost one.
+        found = msgspec.structs.replace(found, lines=(Note(session=0, what="gap", text="there is nothing in the recording"),))
     lines = write_capture(found, out, make_redactor(traces, redaction)) if found.lines else []
     sources = [Source(file=str(path), format=kind.value, entries=len(trace.items)) for path, (kind, trace) in zip(files, read, strict=True)]
     return make_report(sources, out, lines, found.warnings)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from engineio_lite.capture import load
+from engineio_lite.capture.lines import Note
 from tests.capture.importers.recordings import HERE, as_json, need_tshark, said
 from tests.capture.importers.test_har import attached, entry, har
 
@@ -96,11 +97,12 @@ def test_the_same_session_in_two_files_is_named(out: Path) -> None:
     assert "note: the same session as session 1, seen by another file" in done.stdout
 
 
-def test_gaps_are_told_and_are_an_exit_code(out: Path, tmp_path: Path) -> None:
+def test_gaps_are_told_and_are_an_exit_code_if_that_is_wanted(out: Path, tmp_path: Path) -> None:
     source = tmp_path / "x.har"
     source.write_bytes(as_json(har(entry(), entry("http://host.test/socket.io/?EIO=4&sid=s1", response={"content": {"size": 10}}))))
     done = run(source, "-o", out)
-    assert done.returncode == 1
+    assert done.returncode == 0
+    assert run(source, "-o", out, "--strict").returncode == 1
     assert "    gap: the answer to a GET was not recorded" in done.stdout
     assert "1 gap: packets may be missing" in done.stdout
     assert len(load(out).lines) == 2
@@ -113,11 +115,21 @@ def test_what_belongs_to_no_session_is_told(out: Path) -> None:
     assert "1 not decoded" in done.stdout
 
 
-def test_a_recording_without_engine_io_writes_nothing(out: Path) -> None:
-    out.write_text("what was there")
+def test_a_recording_in_which_there_is_nothing_is_one_gap(out: Path) -> None:
     done = run(HERE / "mitm-js-node-websocket-open.har", "-o", out)
-    assert done.returncode == 1
+    assert done.returncode == 0
     assert "warning: the HAR (by mitmproxy) has no entries" in done.stdout
+    [line] = load(out).lines
+    assert isinstance(line, Note)
+    assert line.what == "gap"
+
+
+def test_a_recording_without_engine_io_writes_nothing(out: Path, tmp_path: Path) -> None:
+    out.write_text("what was there")
+    source = tmp_path / "x.har"
+    source.write_bytes(as_json(har(entry("http://host.test/page.html"))))
+    done = run(source, "-o", out)
+    assert done.returncode == 1
     assert done.stdout.endswith("no Engine.IO in it, nothing was written\n")
     assert out.read_text() == "what was there"
 
@@ -187,7 +199,7 @@ def test_attachments_of_playwright_are_found_beside_the_file_and_nowhere_else(ou
     first = said(load(out).lines)
     (inside / "4.txt").rename(tmp_path / "4.txt")
     (inside / "x.har").write_bytes(data.replace(b'"4.txt"', b'"../4.txt"'))
-    done = run(inside / "x.har", "-o", out)
+    done = run(inside / "x.har", "-o", out, "--strict")
     assert done.returncode == 1
     assert "not beside it: 1" in done.stdout
     assert len(said(load(out).lines)) == len(first) - 1
