@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -39,6 +38,9 @@ from engineio_lite.socketio.packet import Packet
 
 T = TypeVar("T")
 
+PATIENCE: Final = 10.0
+"""Seconds that `--serve` waits for a client's next packet: more than a program needs. Somebody who tries a page by hand says how long he thinks."""
+
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 _TRANSPORTS: Final = {"polling": ("polling",), "websocket": ("websocket",), "both": ("polling", "websocket")}
@@ -59,7 +61,9 @@ _TRANSPORTS: Final = {"polling": ("polling",), "websocket": ("websocket",), "bot
 @click.option("--timing", default="none", show_default=True, metavar="none|recorded|FACTOR", help="When to speak: at once, as recorded, or scaled.")
 @click.option("--ignore-path", "ignored", multiple=True, metavar="PATH", help="What may differ, such as '$[1].version'; repeatable.")
 @click.option("--relax", multiple=True, metavar="EVENT", help="An event of which the place means nothing; repeatable.")
-@click.option("--idle-limit", type=click.FloatRange(min=0, min_open=True), default=None, metavar="SECONDS", help="How long to wait for a packet.")
+@click.option(
+    "--idle-limit", type=click.FloatRange(min=0, min_open=True), default=None, metavar="SECONDS", help="How long to wait for a packet; --serve: 10."
+)
 @click.option("--allow-unplayed", is_flag=True, help="Let the other side leave before it has said everything.")
 @click.option("--allow-gaps", is_flag=True, help="Play a capture in which something is missing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
@@ -134,9 +138,9 @@ def _compute(capture: Capture, *, as_json: bool) -> NoReturn:
 
 
 def _serve(capture: Capture, shown: _Shown, options: dict[str, Any]) -> None:
-    # Whoever tries a client by hand may think as long as he likes; a run that is to end by itself must not wait for ever.
-    play = _play_options(options, IDLE_LIMIT if options["once"] else math.inf)
-    server = serve(capture, port=options["port"] or 0, path=None, pings=True, watch=shown.watch, **play)
+    once = options["once"]
+    play = _play_options(options, IDLE_LIMIT if once else PATIENCE)
+    server = serve(capture, port=options["port"] or 0, path=None, pings=True, repeat=not (once or options["reuse_last"]), watch=shown.watch, **play)
     try:
         _run(_listen(server, shown, once=options["once"]))
     except KeyboardInterrupt:
@@ -191,6 +195,8 @@ class _Shown:
         def show(direction: Direction, output: Output) -> None:
             if isinstance(output, Packet):
                 self._packet(session, direction, output)
+            elif output.error is not None:
+                self._failed(output.error)
 
         return show
 
@@ -199,6 +205,11 @@ class _Shown:
         fields = {"session": session, "dir": direction, "packet": packet.type, "namespace": packet.namespace, "id": packet.id, "data": data}
         arrow = "[cyan]↑[/]" if direction is Direction.UP else "[green]↓[/]"
         self._write(dict(fields), f"[dim]{session}[/] {arrow} {escape(describe(packet))}")
+
+    def _failed(self, error: EngineIOError) -> None:
+        """Tell at once what went wrong with one client; others may come."""
+        fields = {"error": type(error).__name__, "cause": error.cause, "message": error.message}
+        self._write(dict(fields), f"[red]✗ {type(error).__name__}:[/] {escape(error.message)}")
 
     def end(self, report: Report) -> NoReturn:
         """Tell what came of it, and end the process."""

@@ -1,7 +1,7 @@
 """The recorded server as a real one, on a loopback address, for any client.
 
-    async with serve("labs.eio.jsonl") as server:
-        ... any Socket.IO client, in any language, at server.url ...
+    async with serve("labs.eio.jsonl") as url:
+        ... any Socket.IO client, in any language, at that URL ...
 
 What a client under test meets is an Engine.IO server as any other, over whichever transports it likes; what is said on it comes from the capture. At
 the end of the block whatever went wrong is raised, in full, in the place of what the client made of it.
@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypedDict, Unpack
 
-from engineio_lite.capture.file import load
+from engineio_lite.capture.file import Capture, load
 from engineio_lite.exceptions import ReplayUnfinished
 from engineio_lite.replay.matcher import Ignore
 from engineio_lite.replay.player import Player, Report, Source
@@ -46,23 +46,27 @@ class Playback:
 
     @property
     def player(self) -> Player:
-        """What decides what is said."""
+        """What decides what is said; with `repeat`, in this round."""
         return self.stage.player
 
     @property
     def report(self) -> Report:
         """What came of it so far, as if nothing more would come."""
-        return self.player.report()
+        return Report.of(self._players)
 
     @property
     def all_played(self) -> bool:
         """Whether every recorded session was played to its end."""
-        return self.player.is_complete
+        return all(player.is_complete for player in self._players)
 
     @property
     def play_count(self) -> int:
         """How many live sessions there were."""
-        return len(self.player.seats)
+        return sum(len(player.seats) for player in self._players)
+
+    @property
+    def _players(self) -> list[Player]:
+        return [*self.stage.rounds, self.stage.player]
 
     def settle(self, failures: list[Exception], error: BaseException | None) -> None:
         """Raise what went wrong, at the end of a block that `error` leaves.
@@ -80,6 +84,47 @@ class Playback:
             raise first from error
 
 
+class PlayedUrl(str):
+    """Where a played server listens, ``http://127.0.0.1:PORT``; it also has what the server has to tell."""
+
+    playback: Playback
+
+    def __new__(cls, url: str, playback: Playback) -> Self:
+        self = super().__new__(cls, url)
+        self.playback = playback
+        return self
+
+    @property
+    def url(self) -> str:
+        """The same as a plain string."""
+        return str(self)
+
+    @property
+    def stage(self) -> Stage:
+        """See `Playback`."""
+        return self.playback.stage
+
+    @property
+    def player(self) -> Player:
+        """What decides what is said; with `repeat`, in this round."""
+        return self.playback.player
+
+    @property
+    def report(self) -> Report:
+        """What came of it so far, as if nothing more would come."""
+        return self.playback.report
+
+    @property
+    def all_played(self) -> bool:
+        """Whether every recorded session was played to its end."""
+        return self.playback.all_played
+
+    @property
+    def play_count(self) -> int:
+        """How many live sessions there were."""
+        return self.playback.play_count
+
+
 class PlayedServer(Playback):
     """The recorded server, from `async with` to the end of the block; make one with `serve`."""
 
@@ -92,9 +137,9 @@ class PlayedServer(Playback):
         """Where it listens, ``http://127.0.0.1:PORT``. Inside the block."""
         return self._server.url
 
-    async def __aenter__(self) -> Self:
+    async def __aenter__(self) -> PlayedUrl:
         await self._server.start()
-        return self
+        return PlayedUrl(self.url, self)
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         await self._server.stop()
@@ -113,9 +158,9 @@ class ThreadedPlayedServer(Playback):
         """Where it listens, ``http://127.0.0.1:PORT``. Inside the block."""
         return self._server.url
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> PlayedUrl:
         self._server.__enter__()
-        return self
+        return PlayedUrl(self.url, self)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self._server.__exit__(kind, error, traceback)
@@ -135,19 +180,21 @@ def serve(
     path: str | None = DEFAULT_PATH,
     pings: bool | None = None,
     compress: bool = False,
+    repeat: bool = False,
     watch: WatchSession | None = None,
     **options: Unpack[PlayOptions],
 ) -> PlayedServer:
-    """Make a server for an `async with` block that plays the recorded server; see `Player` for the options that are not here.
+    """Make a server for an `async with` block that plays the recorded server, and gives its URL; see `Player` for the options that are not here.
 
     `capture` is the path of a capture, a capture that was loaded, or the lines of one. `path` is where clients have to ask, None for anywhere.
     `pings` has the server send pings as its open packet says; without it a client that stays for longer than that says thinks it dead. If it is not
-    given, pings are sent if `timing` is, since then a replay takes its time.
+    given, pings are sent if `timing` is, since then a replay takes its time. `repeat` begins again with the first session for whoever comes when all
+    were given to somebody; without it, that is a mismatch.
 
     Leaving the block raises the first thing that went wrong: `CassetteMismatch`, `ReplayStalled`, `ReplayUnfinished`. Making one raises
     `CaptureError` for a capture that cannot be played, `LocalProtocolError` for an option that is none.
     """
-    stage = make_stage(capture, pings, watch, options)
+    stage = make_stage(capture, pings, watch, options, repeat=repeat)
     return PlayedServer(stage, ReplayServer(stage, host=host, port=port, path=path, compress=compress))
 
 
@@ -159,15 +206,23 @@ def serve_in_thread(
     path: str | None = DEFAULT_PATH,
     pings: bool | None = None,
     compress: bool = False,
+    repeat: bool = False,
     watch: WatchSession | None = None,
     **options: Unpack[PlayOptions],
 ) -> ThreadedPlayedServer:
     """Make a server as `serve` does that runs in a thread, for a `with` block: for programs without a loop, or with one that they block."""
-    stage = make_stage(capture, pings, watch, options)
+    stage = make_stage(capture, pings, watch, options, repeat=repeat)
     return ThreadedPlayedServer(stage, ThreadedReplayServer(ReplayServer(stage, host=host, port=port, path=path, compress=compress)))
 
 
-def make_stage(capture: str | Path | Source, pings: bool | None, watch: WatchSession | None, options: PlayOptions) -> Stage:
+def make_stage(capture: str | Path | Source, pings: bool | None, watch: WatchSession | None, options: PlayOptions, *, repeat: bool = False) -> Stage:
     """A stage for a capture; without a word on `pings` they are sent if the recorded times are kept."""
     takes_time = options.get("timing", "none") not in ("none", 0)
-    return Stage(make_player(capture, options), pings=takes_time if pings is None else pings, watch=watch)
+    loaded = load(capture) if isinstance(capture, str | Path) else capture
+    kept = loaded if isinstance(loaded, Capture) else list(loaded)
+    return Stage(
+        make_player(kept, options),
+        pings=takes_time if pings is None else pings,
+        watch=watch,
+        again=(lambda: make_player(kept, options)) if repeat else None,
+    )

@@ -55,6 +55,19 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         if self.failures:
             raise self.failures[0]
 
+    @classmethod
+    def of(cls, players: Iterable[Player]) -> Report:
+        """What came of several replays together."""
+        reports = [player.report() for player in players]
+        return cls(
+            sessions=sum(report.sessions for report in reports),
+            played=sum(report.played for report in reports),
+            matched=sum(report.matched for report in reports),
+            unplayed=tuple(told for report in reports for told in report.unplayed),
+            unmatched=sum(report.unmatched for report in reports),
+            failures=tuple(failure for report in reports for failure in report.failures),
+        )
+
     def __str__(self) -> str:
         lines = [f"{self.played} of {_count(self.sessions, 'session')} played, {_count(self.matched, 'packet')} matched"]
         if self.unplayed:

@@ -8,6 +8,7 @@ is closed at once: a client that waits for an answer that will not come would on
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
@@ -22,6 +23,9 @@ from engineio_lite.state import CloseReason, Transport
 
 WatchSession: TypeAlias = Callable[[int], Watch]
 """Returns who watches the recorded session of that number."""
+
+MAX_ROUNDS: Final = 1000
+"""Rounds of a replay that begins again and again that are remembered for its report."""
 
 _KNOWN: Final = frozenset(("sid", "upgrades", "pingInterval", "pingTimeout", "maxPayload"))
 
@@ -53,17 +57,24 @@ def _seconds(milliseconds: object, usual: float) -> float:
 class Stage:
     """The application of a server that plays what `player` says. `pings` has the server send pings; `watch` sees the packets of each session.
 
-    `on_end` is called whenever a session is over.
+    `again` makes the next player when every recorded session was given to somebody; without it, whoever comes then is refused. `on_end` is called
+    whenever a session is over.
     """
 
-    def __init__(self, player: Player, *, pings: bool = False, watch: WatchSession | None = None) -> None:
+    def __init__(self, player: Player, *, pings: bool = False, watch: WatchSession | None = None, again: Callable[[], Player] | None = None) -> None:
         self.player = player
+        self.rounds: deque[Player] = deque(maxlen=MAX_ROUNDS)
+        """The players before it, oldest first."""
+        self._again = again
         self._pings = pings
         self._watch = watch
         self.on_end: Callable[[], None] = lambda: None
 
     def open(self, session: LiveSession) -> Handler:
         """See `Application`."""
+        if self._again is not None and len(self.player.seats) >= len(self.player.scripts):
+            self.rounds.append(self.player)
+            self.player = self._again()
         try:
             seat = self.player.open(session.now)
         except CassetteMismatch as error:

@@ -93,6 +93,35 @@ def test_ctrl_c_ends_it_with_a_summary(capture: str) -> None:
     assert "✓ 1 of 1 session played, 2 packets matched\n" in rest
 
 
+def test_it_plays_again_and_again_and_tells_at_once_what_went_wrong(capture: str) -> None:
+    with REPLAY.started("--serve", capture, "--json") as (process, _, stdout, _):
+        url = listening(process)
+        asyncio.run(talk(url))
+        with pytest.raises(EngineIOError):
+            asyncio.run(talk(url, "tschüss"))
+        told = next(line for line in map(json.loads, iter(stdout.readline, b"")) if "error" in line)
+        assert told["error"] == "CassetteMismatch"
+        assert '$[1]: "grüße" != "tschüss"' in told["message"]
+        asyncio.run(talk(url))
+        os.kill(process.pid, signal.SIGINT)
+        code, lines = ended(process)
+    assert code == 1
+    assert (lines[-1]["sessions"], lines[-1]["played"], len(lines[-1]["failures"])) == (3, 3, 1)
+
+
+async def _wait_for_ever(url: str) -> None:
+    async with connect_socketio(url) as sio:
+        await sio.receive()
+
+
+def test_a_client_that_waits_for_ever_is_ended_and_told(capture: str) -> None:
+    with REPLAY.started("--serve", capture, "--json", "--idle-limit=0.3") as (process, _, stdout, _):
+        with pytest.raises(EngineIOError):
+            asyncio.run(_wait_for_ever(listening(process)))
+        told = next(line for line in map(json.loads, iter(stdout.readline, b"")) if "error" in line)
+        assert (told["error"], told["cause"]) == ("ReplayStalled", "replay-stalled")
+
+
 def test_ctrl_c_before_anybody_came_is_an_interruption(capture: str) -> None:
     with REPLAY.started("--serve", capture) as (process, _, stdout, stderr):
         stdout.readline()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import socketio
 from engineio_lite.aio import SocketIOClient, connect_socketio
 from engineio_lite.capture.lines import Line, SessionOpened
 from engineio_lite.exceptions import CassetteMismatch, EngineIOError, ReplayStalled, ReplayUnfinished
-from engineio_lite.replay.as_server import PlayedServer, serve, serve_in_thread
+from engineio_lite.replay.as_server import PlayedServer, PlayedUrl, serve, serve_in_thread
 from engineio_lite.replay.stage import offer_of
 from engineio_lite.socketio.events import EventReceived
 from engineio_lite.state import Transport
@@ -170,7 +171,7 @@ async def nothing(sio: SocketIOClient) -> None:
     """Come and go."""
 
 
-async def play(capture: Any, act: Act, *, transports: tuple[str, ...] = WAYS[2], auth: Any = None, **options: Any) -> PlayedServer:
+async def play(capture: Any, act: Act, *, transports: tuple[str, ...] = WAYS[2], auth: Any = None, **options: Any) -> PlayedUrl:
     """Serve a capture to a client of ours that does something."""
     async with serve(capture, **options) as server:
         async with connect_socketio(server.url, transports=transports, auth=auth) as sio:
@@ -305,3 +306,37 @@ def test_the_open_packet_of_a_websocket_offers_the_upgrade_that_it_could_not() -
 def test_what_is_not_known_is_as_usual(said: SessionOpened | None) -> None:
     offer = offer_of(said, pings=True)
     assert (offer.upgrades, offer.ping_interval, offer.ping_timeout, offer.pings) == (("websocket",), 25.0, 20.0, True)
+
+
+async def test_the_block_gives_the_url_and_what_the_server_has_to_tell() -> None:
+    async with serve(tape(*CONVERSATION)) as url:
+        assert isinstance(url, str)
+        assert url == url.url
+        assert type(url.url) is str
+        assert (url.play_count, url.all_played, url.report.matched) == (0, False, 0)
+        await converse(url, WAYS[2])
+    assert (url.play_count, url.all_played) == (1, True)
+
+
+async def test_it_begins_again_for_whoever_comes_when_all_was_played() -> None:
+    async with serve(tape(*CONVERSATION), repeat=True) as url:
+        for transports in WAYS:
+            await converse(url, transports)
+    assert (url.play_count, url.all_played) == (3, True)
+    assert (url.report.sessions, url.report.played, url.report.is_ok) == (3, 3, True)
+
+
+async def test_each_round_is_judged_by_itself() -> None:
+    server = serve(tape(*CONNECT, up('20["a"]'), down("30[]")), repeat=True)
+    with pytest.raises(CassetteMismatch):
+        await _ask(server, "a", "b", "a")
+    report = server.report
+    assert (report.sessions, report.played, report.matched, len(report.failures)) == (3, 3, 5, 1)
+
+
+async def _ask(server: PlayedServer, *names: str) -> None:
+    async with server as url:
+        for name in names:
+            with contextlib.suppress(EngineIOError):
+                async with connect_socketio(url) as sio:
+                    await sio.call(name, timeout=10)
