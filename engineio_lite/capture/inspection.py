@@ -21,6 +21,7 @@ import msgspec
 
 from engineio_lite.capture.redactor import KEPT, PLACEHOLDER
 from engineio_lite.capture.shapes import BINARY_TOKEN, SHAPES, is_secret_member, random_words
+from engineio_lite.payload import SEPARATOR
 from engineio_lite.strictjson import JSONError, decode_json
 
 MAX_DEPTH: Final = 250
@@ -80,8 +81,42 @@ def _places(fields: dict[str, object], auth_keep: Mapping[str, Sequence[str]]) -
                 yield from _id(data.get(name), f"$.data.{name}")
         case {"k": "open", "sid": sid}:
             yield from _id(sid, "$.sid")
+        case {"k": "pass"}:
+            yield from _within(fields, "$", auth_keep)
     if isinstance(url := fields.get("url"), str):
         yield from _url(url)
+
+
+_EMBEDDED: Final = re.compile(r"4?0(?:/[^,]*,)?(\{.*\})", re.DOTALL)
+"""An open packet, or a CONNECT, as it stands in a message, a frame or a polling body."""
+
+
+def _within(value: object, path: str, keep: Mapping[str, Sequence[str]]) -> _Found:
+    """What is secret by its place in the texts of a passage: ids that a server gives, and what a client authenticates with."""
+    match value:
+        case dict():
+            for name, item in value.items():
+                yield from _within(item, f"{path}.{name}", keep)
+        case list():
+            for index, item in enumerate(value):
+                yield from _within(item, f"{path}[{index}]", keep)
+        case str():
+            for packet in value.split(SEPARATOR):
+                found = _EMBEDDED.fullmatch(packet)
+                if found is not None:
+                    yield from _embedded(found[1], path, keep)
+
+
+def _embedded(text: str, path: str, keep: Mapping[str, Sequence[str]]) -> _Found:
+    try:
+        data = decode_json(text, max_depth=MAX_DEPTH, max_integer_digits=MAX_DEPTH)
+    except JSONError:
+        return
+    if isinstance(data, dict) and "sid" in data:
+        for name in _IDS:
+            yield from _id(data.get(name), f"{path}.{name}")
+    else:
+        yield from _auth(data, path, "", keep, recovers=isinstance(data, dict) and "pid" in data)
 
 
 def _auth(value: object, path: str, name: str, keep: Mapping[str, Sequence[str]], *, recovers: bool = False) -> _Found:

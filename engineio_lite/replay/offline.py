@@ -110,7 +110,9 @@ class OfflineReport(msgspec.Struct, frozen=True, kw_only=True):
         return self.verdict is Verdict.SAME
 
     def __str__(self) -> str:
-        agreed = f"{self.passages} passages of {self.sessions} connections agree, recorded by {self.by or 'an unknown version'}"
+        counted = (self.passages, "passage"), (self.sessions, "connection")
+        passages, connections = (f"{number} {noun}{'' if number == 1 else 's'}" for number, noun in counted)
+        agreed = f"{passages} of {connections} agree, recorded by {self.by or 'an unknown version'}"
         return f"{agreed}{_ENDINGS[self.verdict]}" + (f"\n{self.difference}" if self.difference is not None else "")
 
 

@@ -14,8 +14,8 @@ import msgspec
 
 from engineio_lite.capture.jsonpaths import Difference, show_value
 from engineio_lite.capture.lines import Direction
+from engineio_lite.capture.shapes import SHAPES
 from engineio_lite.capture.visible import visible
-from engineio_lite.exceptions import elide
 from engineio_lite.replay.script import Cue, opposite
 from engineio_lite.socketio.packet import Packet, PacketType
 
@@ -27,6 +27,9 @@ MAX_TOLD: Final = 6
 
 MAX_DIFFERENCES: Final = 8
 """How many differing paths are told; more of them say no more."""
+
+MAX_LOOKED_AT: Final = 16 * 1024
+"""Characters of a text in which tokens are looked for before it is cut; none that matters is longer."""
 
 _SHORTEST: Final = 8
 
@@ -81,10 +84,10 @@ def _fitting(items: Iterable[tuple[str, object]], room: int) -> Iterable[str]:
 
 
 def _text(text: str, room: int) -> str:
-    # Masked and cut by the one who knows what a token looks like; what it adds is for Python's eyes, so the text is written again.
-    shown = text if len(text) <= room else f"{text[: max(room, _SHORTEST)]}…"
-    if "eyJ" in shown:
-        shown = elide(text, room).strip("'\"")
+    # Masked before it is cut, or a cut could leave half a token that the pattern no longer knows.
+    shown = SHAPES.sub("<redacted>", text[:MAX_LOOKED_AT])
+    if len(shown) > room:
+        shown = f"{shown[: max(room, _SHORTEST)]}…"
     return visible(json.dumps(shown, ensure_ascii=False))
 
 

@@ -28,6 +28,10 @@ def packet(kind: str, name: str, data: object) -> dict[str, object]:
     return {"k": kind, "s": 1, "t": 0.1, "tr": "polling", "p": name, "nsp": "/", "data": data}
 
 
+def passage(message: str) -> dict[str, object]:
+    return {"k": "pass", "s": 1, "at": 1.5, "in": {"is": "SendMessages", "messages": [message]}, "out": []}
+
+
 @pytest.mark.parametrize(
     ("line", "path", "rule"),
     [
@@ -47,6 +51,10 @@ def packet(kind: str, name: str, data: object) -> dict[str, object]:
         (packet("down", "EVENT", ["e", {"$bin": "AGV5SmFiYy5kZWYuZ2hpAA=="}]), "$.data[1]", "shape"),
         (packet("down", "EVENT", ["e", {"$bin": f"not base64 {JWT}"}]), "$.data[1]", "shape"),
         (f"log {JWT}", "$", "shape"),
+        (passage('0{"token":"opensesame"}'), "$.in.messages[0].token", "auth"),
+        (passage('40/admin,{"token":"opensesame"}'), "$.in.messages[0].token", "auth"),
+        (passage('2\x1e0{"sid":"abc"}'), "$.in.messages[0].sid", "id"),
+        (passage('40{"sid":"@sid1","pid":"abc"}'), "$.in.messages[0].pid", "id"),
     ],
 )
 def test_what_looks_like_a_secret_is_found(line: object, path: str, rule: str) -> None:
@@ -62,6 +70,7 @@ def test_what_looks_like_a_secret_is_found(line: object, path: str, rule: str) -
         packet("down", "EVENT", ["e", "prose about anything", {"token": " the", "password": "<redacted:1>"}, {"$bin": "AAEC"}, None, 5]),
         {"k": "open", "s": 1, "sid": "@eio1", "url": "http://h/?key=<redacted:1>&EIO=4&transport=polling&t=abc"},
         {"k": "open", "s": 1, "url": "http://[half"},
+        passage('0{"token":"<redacted:1>"}\x1e40{"sid":"@sid1"}\x1e0{half}\x1e42["e"]'),
     ],
 )
 def test_what_a_recorder_leaves_is_not(line: object) -> None:

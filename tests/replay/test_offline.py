@@ -207,13 +207,13 @@ def test_the_first_difference_says_where_what_and_who_wrote_it() -> None:
     report = check(_capture(), make=lambda door: machine(door.url, transports=door.transports))
     assert not report.is_same
     assert str(report) == (
-        "6 passages of 1 connections agree, recorded by engineio_lite 0.0.test; the next one differs\n"
+        "6 passages of 1 connection agree, recorded by engineio_lite 0.0.test; the next one differs\n"
         "session 1, passage 7, 0.760 s: outputs[0].data\n"
         "  input     \"{'is': 'WebSocketOpened', 'socket': 1}\"\n"
         "  expected  '2probe'\n"
         "  got       '2prob'"
     )
-    assert str(check(_capture())) == f"{len(_RECORDS)} passages of 1 connections agree, recorded by engineio_lite 0.0.test"
+    assert str(check(_capture())) == f"{len(_RECORDS)} passages of 1 connection agree, recorded by engineio_lite 0.0.test"
 
 
 def _changed(number: int, **changes: Any) -> Capture:
