@@ -250,7 +250,7 @@ async def test_the_last_session_again_for_everybody() -> None:
 
 def test_a_mismatch_is_raised_where_the_thread_is_left() -> None:
     def come_with_another_auth() -> None:
-        with serve_in_thread(tape(*CONNECT)) as server, socketio.SimpleClient() as client:
+        with serve_in_thread(tape(*CONNECT)) as server, socketio.SimpleClient(reconnection=False) as client:
             client.connect(server.url, auth={"unexpected": 1})
 
     with pytest.raises(CassetteMismatch, match="unexpected"):
