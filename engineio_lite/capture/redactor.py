@@ -27,7 +27,6 @@ from engineio_lite.capture.lines import (
     Direction,
     Door,
     EnginePacket,
-    Head,
     HttpAnswer,
     Line,
     Note,
@@ -250,7 +249,7 @@ class Redactor:
                 from engineio_lite.capture.passage_redaction import redact_door, redact_passage
 
                 return redact_door(line, self) if isinstance(line, Door) else redact_passage(line, self)
-            case Head() | SocketIOPacket():
+            case _:  # a head
                 return line
 
     def _packet_data(self, packet: SocketIOPacket) -> object:

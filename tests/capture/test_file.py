@@ -28,6 +28,7 @@ from engineio_lite.capture.lines import (
     Undecoded,
 )
 from engineio_lite.capture.lines import SocketIOPacket as Said
+from engineio_lite.capture.redactor import Redaction, Redactor
 from engineio_lite.exceptions import CaptureError
 from engineio_lite.limits import Limits, Timeouts
 from engineio_lite.packet import PacketType as EngineType
@@ -104,6 +105,29 @@ def test_what_is_written_is_redacted_and_returned() -> None:
     written = Writer(file, Head()).write(line)
     assert written == msgspec.structs.replace(line, data={"token": "<redacted:1>"})
     assert b"opensesame" not in file.getvalue()
+
+
+def test_a_file_that_has_a_head_can_be_continued() -> None:
+    file = io.BytesIO()
+    Writer(file, None).write(LINES[14])
+    assert file.getvalue().decode() == encode_line(LINES[14]) + "\n"
+
+
+def test_what_the_users_hook_leaves_out_is_not_written() -> None:
+    file = io.BytesIO()
+    writer = Writer(file, None, Redactor(Redaction(before_record=lambda packet: None)))
+    assert writer.write(LINES[2]) is None
+    assert file.getvalue() == b""
+
+
+def test_a_time_may_be_a_whole_number() -> None:
+    assert decode_line('{"k": "note", "s": 1, "t": 2, "what": "gap"}') == Note(session=1, time=2.0, what="gap", text="")
+
+
+def test_a_passage_that_is_damaged_says_where() -> None:
+    with pytest.raises(CaptureError) as caught:
+        decode_line('{"k": "pass", "s": 1, "at": 1.5, "in": {"is": "Nothing known"}, "out": []}', path="x", number=7)
+    assert (caught.value.cause, caught.value.path, caught.value.line) == ("capture-damaged", "x", 7)
 
 
 def _bytes(*lines: Line) -> bytes:

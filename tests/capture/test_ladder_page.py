@@ -144,7 +144,7 @@ async def test_a_pair_is_one_key_and_one_link_away(show: Show) -> None:
     await page.press("p")
     assert await _selected(page) == 14
     await page.click("#details .facts a")
-    await page.wait_for("location.hash === '#p11'")
+    await page.wait_for("document.querySelector('#row-11')?.getAttribute('aria-selected') === 'true'")
     assert await _selected(page) == 11
 
 

@@ -120,6 +120,17 @@ def test_headers_teach_without_using_up_numbers() -> None:
     assert mine.text("my-own-secret") == "<redacted:1>"
 
 
+def test_a_file_that_is_continued_gets_no_number_twice() -> None:
+    redactor = Redactor()
+    redactor.number_on('{"sid": "@sid2", "token": "<redacted:7>"} @eio1 @sid1')
+    assert [redactor.placeholder(name, kind) for name, kind in (("one", ""), ("two", "sid"), ("three", "eio"), ("four", "pid"))] == [
+        "<redacted:8>",
+        "@sid3",
+        "@eio2",
+        "@pid1",
+    ]
+
+
 def test_a_url_that_is_none_is_hidden_whole() -> None:
     assert Redactor().url("http://[half") == "<redacted:1>"
 

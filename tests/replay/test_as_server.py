@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import socketio
 
 from engineio_lite.aio import SocketIOClient, connect_socketio
@@ -250,8 +251,10 @@ async def test_the_last_session_again_for_everybody() -> None:
 
 def test_a_mismatch_is_raised_where_the_thread_is_left() -> None:
     def come_with_another_auth() -> None:
-        with serve_in_thread(tape(*CONNECT)) as server, socketio.SimpleClient(reconnection=False) as client:
-            client.connect(server.url, auth={"unexpected": 1})
+        # By polling and with a session of ours, because the client leaves sockets of its own unclosed when the server hangs up.
+        with serve_in_thread(tape(*CONNECT)) as server, requests.Session() as session:
+            with socketio.SimpleClient(reconnection=False, http_session=session) as client:
+                client.connect(server.url, transports=["polling"], auth={"unexpected": 1})
 
     with pytest.raises(CassetteMismatch, match="unexpected"):
         come_with_another_auth()
