@@ -14,6 +14,7 @@ import pytest
 
 from chat_answers import ConfigurationError
 from chat_answers.blocking import BlockingIterator, refuse_running_loop, run
+from tests.commands import heeding_ctrl_c
 
 WAIT = 30.0
 """Seconds that a test waits for a thread which is about to end; only a failing test takes them."""
@@ -166,7 +167,7 @@ def test_ctrl_c_ends_a_generator_that_waits_for_ever() -> None:
             notes.append("left")
 
     iterator = BlockingIterator(make)
-    with pytest.raises(KeyboardInterrupt):
+    with heeding_ctrl_c(), pytest.raises(KeyboardInterrupt):
         list(iterator)
     iterator.close()
     assert threads() == []
