@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
@@ -34,6 +35,11 @@ settings.register_profile("dev", max_examples=100, **_COMMON)  # type: ignore[ar
 settings.register_profile("ci", max_examples=200, derandomize=True, print_blob=True, **_COMMON)  # type: ignore[arg-type]
 settings.register_profile("deep", max_examples=5000, **_COMMON)  # type: ignore[arg-type]
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if in_ci() else "dev"))
+
+# --- A shell makes what runs in the background ignore Ctrl-C, children inherit that, and tests of what Ctrl-C does would wait for ever.
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # --- Nothing is left running.
 
