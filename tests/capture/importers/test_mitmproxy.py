@@ -193,8 +193,8 @@ def test_the_url_is_what_the_client_asked_for(request_: dict[str, Any], expected
     [
         (b"6", b"", b"6"),
         (b"6", b"identity", b"6"),
-        (gzip.compress(b"6"), b"gzip", b"6"),
-        (gzip.compress(b"6"), b"X-GZIP", b"6"),
+        (gzip.compress(b"6", mtime=0), b"gzip", b"6"),
+        (gzip.compress(b"6", mtime=0), b"X-GZIP", b"6"),
         (zlib.compress(b"6"), b"deflate", b"6"),
         (zlib.compress(b"6", wbits=-15), b"deflate", b"6"),
         (b"", b"gzip", b""),
