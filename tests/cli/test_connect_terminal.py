@@ -382,11 +382,12 @@ def test_what_is_typed_is_kept_without_secrets(python_peer: Peer, tmp_path: Path
             " emit secretly",
             'emit x {"password": "y"}',
             "emit plain 1",
-            "history",
         ):
             tty.press(line, ENTER)
         tty.until("──▶ plain 1")
-        assert tty.until("\nhistory\r\n").endswith("\nemit plain 1\r\nhistory\r\n")
+        tty.press("history", ENTER)
+        listed = tty.until("emit plain 1\r\nhistory\r\n")
+        assert not any(word in listed for word in ("letmein", "hushhush", "secretly", "password"))
         tty.press(CTRL_D)
         assert tty.wait() == 0
     assert path.read_text() == "emit plain 1\nhistory\n"

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import gc
 import json
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
@@ -26,6 +24,7 @@ from engineio_lite.socketio import Packet as SocketIOPacket
 from engineio_lite.socketio import PacketType as SocketIOType
 from engineio_lite.socketio.grammar import MAX_ACK_ID, RESERVED_EVENTS
 from engineio_lite.state import Transport
+from tests.linear import takes_linear_time
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Exception)
@@ -338,24 +337,6 @@ NASTY: dict[str, tuple[Callable[[str], object], Callable[[int], str]]] = {
 }
 
 
-def _seconds(work: Callable[[str], object], text: str) -> float:
-    # Of this thread alone, and without the collector: how often that runs, and over how much, depends on all the tests before.
-    gc.disable()
-    try:
-        start = time.thread_time()
-        with contextlib.suppress(DecodeError, HandshakeError):
-            work(text)
-        return time.thread_time() - start
-    finally:
-        gc.enable()
-
-
-def _fastest(work: Callable[[str], object], sizes: Sequence[str], rounds: int) -> list[float]:
-    # Interleaved, so that a slow moment of the machine falls on both sizes; the fastest of several is what the work takes.
-    times = [[_seconds(work, text) for text in sizes] for _ in range(rounds)]
-    return [min(column) for column in zip(*times, strict=True)]
-
-
 SIZE = 200_000
 """Large enough for quadratic work to take seconds, and for linear work to be told from noise or to be over in no time."""
 
@@ -363,6 +344,9 @@ SIZE = 200_000
 @pytest.mark.parametrize("name", NASTY)
 def test_time_is_linear(name: str) -> None:
     work, text = NASTY[name]
-    sizes = (text(SIZE), text(2 * SIZE))
-    # Quadratic work takes four times as long. (Under two milliseconds the clock and the caches decide, and nothing quadratic is that fast.)
-    assert any(large < 3 * small or large < 0.002 for small, large in (_fastest(work, sizes, rounds) for rounds in (3, 9, 27)))
+
+    def work_or_refuse(given: str) -> None:
+        with contextlib.suppress(DecodeError, HandshakeError):
+            work(given)
+
+    assert takes_linear_time(work_or_refuse, text(SIZE), text(2 * SIZE), times=2)

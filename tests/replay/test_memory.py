@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Coroutine
 from typing import Any
@@ -167,3 +168,44 @@ def test_threads_still_report_to_the_loop() -> None:
         return await asyncio.to_thread(lambda: 42)
 
     assert run(ask()) == 42
+
+
+def test_no_time_limit_is_over_before_a_thread_could_begin() -> None:
+    def work() -> int:
+        time.sleep(0.2)
+        return 42
+
+    async def ask() -> tuple[int, float]:
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(30):
+            answer = await asyncio.to_thread(work)
+        return answer, loop.time()
+
+    answer, passed = run(ask())
+    assert answer == 42
+    assert 0.1 < passed < 20
+
+
+def test_the_clock_jumps_again_once_the_thread_is_done() -> None:
+    async def ask() -> None:
+        await asyncio.to_thread(lambda: None)
+        await asyncio.sleep(3600)
+
+    begun = time.monotonic()
+    run(ask())
+    assert time.monotonic() - begun < 20
+
+
+def test_a_thread_that_nobody_waits_for_does_not_hold_the_clock() -> None:
+    freed = threading.Event()
+
+    async def ask() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await asyncio.to_thread(freed.wait, 30)
+        begun = time.monotonic()
+        await asyncio.sleep(3600)
+        assert time.monotonic() - begun < 20
+        freed.set()
+
+    run(ask())

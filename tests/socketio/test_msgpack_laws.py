@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import struct
-import time
 import tracemalloc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
@@ -22,6 +20,7 @@ from engineio_lite.limits import Limits
 from engineio_lite.socketio.grammar import MAX_ACK_ID, RESERVED_EVENTS
 from engineio_lite.socketio.msgpack import MsgpackDecoder, encode_msgpack
 from engineio_lite.socketio.packet import Decoder, Packet, PacketType, encode
+from tests.linear import takes_linear_time
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Exception)
@@ -331,22 +330,9 @@ NASTY: dict[str, Callable[[int], bytes]] = {
 }
 
 
-def _seconds(message: bytes) -> float:
-    # Of this thread alone, and without the collector: how often that runs, and over how much, depends on all the tests before.
-    gc.disable()
-    try:
-        start = time.thread_time()
-        with contextlib.suppress(DecodeError):
-            MsgpackDecoder().feed(message)
-        return time.thread_time() - start
-    finally:
-        gc.enable()
-
-
-def _fastest(messages: Sequence[bytes], rounds: int) -> list[float]:
-    # Interleaved, so that a slow moment of the machine falls on both sizes; the fastest of several is what the work takes.
-    times = [[_seconds(message) for message in messages] for _ in range(rounds)]
-    return [min(column) for column in zip(*times, strict=True)]
+def _decode(message: bytes) -> None:
+    with contextlib.suppress(DecodeError):
+        MsgpackDecoder().feed(message)
 
 
 SIZE = 30_000
@@ -355,9 +341,7 @@ SIZE = 30_000
 
 @pytest.mark.parametrize("name", NASTY)
 def test_time_is_linear(name: str) -> None:
-    messages = (NASTY[name](SIZE), NASTY[name](2 * SIZE))
-    # Quadratic work takes four times as long. (Under two milliseconds the clock and the caches decide, and nothing quadratic is that fast.)
-    assert any(large < 3 * small or large < 0.002 for small, large in (_fastest(messages, rounds) for rounds in (2, 6, 18)))
+    assert takes_linear_time(_decode, NASTY[name](SIZE), NASTY[name](2 * SIZE), times=2)
 
 
 BYTES_FOR_A_BYTE = 200
