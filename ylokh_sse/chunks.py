@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Annotated, Any, Final, Literal, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 import msgspec
 from msgspec.structs import replace
@@ -117,7 +117,6 @@ class _CommonChoice(msgspec.Struct, gc=False, kw_only=True):
 class CommonChunk(msgspec.Struct, gc=False, kw_only=True):
     """A chunk that brings a piece of one answer's text and nothing else, not even an empty error or an end."""
 
-    object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
     choices: tuple[_CommonChoice]
     usage: None = None
     citations: None = None
@@ -193,14 +192,17 @@ def _settle(value: JSON, room: int = MAX_DEPTH) -> JSON:
 
 
 def find_failure(value: JSON) -> Failure | None:
-    """What an object says of a failure, if it does: in an `error` that is not empty (its own or a choice's), or by being one itself (`object`)."""
+    """What an object says of a failure, if it does: in an `error` that is not empty (its own or a choice's), or by being one itself.
+
+    It is one itself if its `object` says so and it brings no answers.
+    """
     if not isinstance(value, dict):
         return None
     if value.get("error"):
         return read_failure(value["error"])
-    if value.get("object") == "error":
-        return read_failure(value)
     choices = value.get("choices")
+    if value.get("object") == "error" and not choices:
+        return read_failure(value)
     errors = [choice["error"] for choice in choices if isinstance(choice, dict) and choice.get("error")] if isinstance(choices, list) else []
     return read_failure(errors[0]) if errors else None
 

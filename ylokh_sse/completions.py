@@ -205,6 +205,8 @@ class CompletionReader:
         self._split_reasoning = split_reasoning
         self._lenient = lenient
         self._raw_chunks = raw_chunks
+        self._is_short = not raw_chunks
+        """Whether a common chunk may be read the short way."""
         self._limit = max_answer_characters
         self._characters = 0
         self._answers: dict[int, _Answer] = {}
@@ -214,6 +216,8 @@ class CompletionReader:
         """Whether the citations are those that the text numbers, and not search results."""
         self._name = MESSAGE
         """The event name that chunks come under, if not only under the default one."""
+        self._speaker = _Answer(-1, self._spend, split_reasoning=False)
+        """The answer that the last common chunk went on with; at first one that none goes on with."""
         self._over = False
 
     @property
@@ -232,25 +236,23 @@ class CompletionReader:
         Raises `StreamError` if the service says that it failed, `BadJSON` if this is no chunk (unless `lenient`), `TooLarge` if the answer is too
         large, and `EmptyResponse` if it is done without one.
         """
-        if self._over:
-            return []
         try:
-            if event.event == MESSAGE and not self._raw_chunks:
+            if self._is_short and event.event == MESSAGE:
                 # See `CommonChunk` for why this is the same as what comes below, only shorter. Nearly every event of a stream is such a one, and a
                 # call costs as much as all of it, so it is written out here.
                 try:
                     [choice] = decode_common(event.data).choices
                 except REFUSED:
-                    pass
-                else:
-                    answer, content = self._answers.get(choice.index), choice.delta.content
-                    characters = self._characters + len(content)
-                    if answer is None or not answer.is_plain or characters > self._limit:
-                        return self._answer(choice.index).say(content)
-                    self._characters = characters
-                    answer.text.append(content)
-                    return [TextDelta(content, choice.index)]
-            return self._receive_any(event)
+                    return self._receive_any(event)
+                answer, content, index = self._speaker, choice.delta.content, choice.index
+                characters = self._characters + len(content)
+                if answer.index != index or not answer.is_plain or characters > self._limit:
+                    self._speaker = self._answer(index)
+                    return self._speaker.say(content)
+                self._characters = characters
+                answer.text.append(content)
+                return [TextDelta(content, index)]
+            return [] if self._over else self._receive_any(event)
         except TooMany as error:
             raise self._fail(TooLarge(str(error), limit=error.limit)) from None
 
@@ -343,7 +345,7 @@ class CompletionReader:
         if not self._answers:
             besides = f"; {self.skipped} events that are no chunks were skipped" if self.skipped else ""
             raise self._fail(EmptyResponse(f"expected an answer, got the end of the stream before one began{besides}"))
-        self._over = True
+        self._stop()
         parts = [part for index in sorted(self._answers) for part in self._answers[index].end()]
         return [*parts, self._usage] if self._usage is not None else parts
 
@@ -356,9 +358,13 @@ class CompletionReader:
         if failure is not None:
             raise self._fail(StreamError(failure.message, partial="", raw=raw, type=failure.type, code=failure.code, param=failure.param))
 
+    def _stop(self) -> None:
+        self._over = True
+        self._is_short = False
+
     def _fail(self, error: ResponseError) -> ResponseError:
         """Nothing more will be read: the error takes all text with it."""
-        self._over = True
+        self._stop()
         for answer in self._answers.values():
             answer.flush()
         error.partial = self.text
