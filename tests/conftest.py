@@ -86,8 +86,8 @@ async def no_leaks() -> AsyncIterator[None]:
     """After the test and its fixtures: no task, no aiohttp session and no connector is left, or the test fails with their names."""
     yield
     left = await left_behind()
+    set_aside_what_is_there()  # what is left, too, or every later test would be blamed for it
     if left:
-        set_aside_what_is_there()  # or every later test would be blamed for it too
         pytest.fail("left behind: " + "; ".join(left), pytrace=False)
 
 
