@@ -6,7 +6,7 @@
 - `http_proxy` and `http_proxy_with_password` lend a real proxy that has seen nothing yet, `mock_ai_api` is the base URL of a real server of chat
   completions. They are shared by the whole run and mark their test, too.
 - `chromium` lends a real browser, `page` a page in it that knows nothing of any other test.
-- Hypothesis runs the profile ``ci`` (repeatable) when CI=true, else ``dev``; ``HYPOTHESIS_PROFILE`` names another.
+- Hypothesis runs the profile ``ci`` (repeatable) when CI=true, else ``dev``; ``HYPOTHESIS_PROFILE`` names another (``brief``, ``deep``).
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from tests.peers.http_proxy import HttpProxy
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("dev", max_examples=100, **_COMMON)  # type: ignore[arg-type]
 settings.register_profile("ci", max_examples=200, derandomize=True, print_blob=True, **_COMMON)  # type: ignore[arg-type]
+settings.register_profile("brief", max_examples=30, derandomize=True, print_blob=True, **_COMMON)  # type: ignore[arg-type]
 settings.register_profile("deep", max_examples=5000, **_COMMON)  # type: ignore[arg-type]
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if in_ci() else "dev"))
 
@@ -63,6 +64,15 @@ _LONG = (
 )
 """What takes a minute or more together, and is the same on every Python."""
 
+_EVERYWHERE = (
+    "tests/aio/test_interop",
+    "tests/bridge/test_documented",
+    "tests/cassettes/",
+    "tests/replay/test_serving",
+    "tests/sse/test_network",
+)
+"""What meets real peers on the newest Python, too: enough to tell whether anything works at all there."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Guard every coroutine test with `no_leaks`, before (and so outside of) its other fixtures; mark the users of peers, and what is long."""
@@ -74,6 +84,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.fixturenames.insert(0, "no_leaks")
         if _PEER_FIXTURES.intersection(item.fixturenames):
             item.add_marker("peer")
+            if item.nodeid.startswith(_EVERYWHERE):
+                item.add_marker("everywhere")
 
 
 def pytest_collection_finish() -> None:
