@@ -87,6 +87,17 @@ class EmitReleased(msgspec.Struct, frozen=True):
     ticket: int
 
 
+class EventSent(msgspec.Struct, frozen=True):
+    """An event of ours is passed to a connection now: one that was emitted, has waited, or is repeated; each time that it is.
+
+    `args` are those of the wish, or the copy of them that has waited. Told only in the namespaces that a `SocketIOLink` has `watched`.
+    """
+
+    namespace: str
+    name: str
+    args: tuple[object, ...]
+
+
 class EmitDropped(msgspec.Struct, frozen=True):
     """An event will not be sent: a volatile one that could not leave at once (`error` is None), or one that waited in vain."""
 
@@ -134,5 +145,5 @@ SocketIOEvent: TypeAlias = (
 Event: TypeAlias = SocketIOEvent | Opened | Upgraded | UpgradeFailed | PollingStuck | EnginePacketIgnored | Closed
 """Everything that `SocketIOConnection.process` tells the application."""
 
-ClientEvent: TypeAlias = Event | EmitHeld | EmitReleased | Reconnecting | Reconnected
+ClientEvent: TypeAlias = Event | EmitHeld | EmitReleased | EventSent | Reconnecting | Reconnected
 """Everything that `SocketIOLink.process` tells the application; its `Closed` is the last word of the last connection."""

@@ -20,7 +20,8 @@ After the end of a connection that will be followed come `StartOver`, for the dr
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, ClassVar, Final, TypeAlias
 
 import msgspec
@@ -44,6 +45,7 @@ from engineio_lite.socketio.events import (
     EmitHeld,
     EmitReleased,
     EventReceived,
+    EventSent,
     NamespaceConnected,
     NamespaceLeft,
     NamespaceRefused,
@@ -93,6 +95,8 @@ class SocketIOLink:
         self._parser = find_parser(parser)
         self.link_state = LinkState.IDLE
         self.connection: SocketIOConnection | None = None
+        self.watched: AbstractSet[str] = frozenset()
+        """Namespaces where somebody looks on: there `EventSent` tells of each event of ours. To be replaced at any time; empty it costs nothing."""
         self._last = Closed(CloseReason.CLIENT_CLOSE, None)
         self._scopes: dict[str, Scope] = {}
         self._in_flight: dict[int, Scope] = {}
@@ -300,13 +304,21 @@ class SocketIOLink:
             connection = self.connection
         scope = self._wanted(wish.namespace)
         if connection is not None and scope.connected and not scope.held:
-            self._lift(connection.process(wish, self._now))
+            outputs = connection.process(wish, self._now)
+            if self.watched and not (wish.volatile and _was_dropped(outputs)):
+                self._tell(wish)
+            self._lift(outputs)
         elif wish.volatile:
             self._out.append(dropped(wish))
         elif self._hold:
             self._keep(scope, wish)
         else:
             raise LocalProtocolError(f"namespace {elide(wish.namespace)} must be connected to send on it", cause=Cause.NAMESPACE_NOT_CONNECTED)
+
+    def _tell(self, wish: Emit) -> None:
+        """Tell who looks on that the connection has taken this event."""
+        if wish.namespace in self.watched:
+            self._out.append(EventSent(wish.namespace, wish.name, wish.args))
 
     def _keep(self, scope: Scope, wish: Emit) -> None:
         if wish.timeout is not None and not wish.timeout >= 0:
@@ -583,6 +595,7 @@ class SocketIOLink:
                 continue
             if wish.ticket is not None:
                 self._out.append(EmitReleased(wish.ticket))
+            self._tell(wish)
             self._lift(outputs)
         return True
 
@@ -591,10 +604,12 @@ class SocketIOLink:
         while scope.queue and scope.connected and scope.in_flight is None and self.connection is not None:
             wish = scope.queue[0].wish
             self._next_call -= 1
-            outputs, error = self._try(self.connection, Emit(wish.name, wish.args, wish.namespace, self._next_call, wish.timeout))
+            attempt = Emit(wish.name, wish.args, wish.namespace, self._next_call, wish.timeout)
+            outputs, error = self._try(self.connection, attempt)
             if error is None:
                 scope.in_flight = self._next_call
                 self._in_flight[self._next_call] = scope
+                self._tell(attempt)
                 self._lift(outputs)
             elif error.cause in (Cause.SEND_BUFFER_FULL, Cause.TOO_MANY_CALLS):
                 return False
@@ -673,3 +688,8 @@ class SocketIOLink:
         CallFailed: _call_failed,
         Closed: _closed,
     }
+
+
+def _was_dropped(outputs: Sequence[Output]) -> bool:
+    """Whether this is what comes of a volatile event that could not leave at once, and not of one that did."""
+    return len(outputs) == 1 and isinstance(outputs[0], EmitDropped | CallFailed)

@@ -14,6 +14,7 @@ left, at the end:
   connection that did not break;
 - it gets those that are to be delivered at least once if they were answered, one after the other;
 - the application gets what the server sent in a session in order, once, and without a gap as long as the session is taken up again;
+- who looks on in a namespace is told of exactly the events that are written there, in that order, and no later than they are;
 - what waits is counted, in number and in size, and nothing is remembered for ever.
 """
 
@@ -22,6 +23,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections import Counter
+from collections.abc import Set
 from dataclasses import dataclass, field
 
 from engineio_lite.causes import Cause
@@ -51,6 +53,7 @@ from engineio_lite.socketio.events import (
     EmitHeld,
     EmitReleased,
     EventReceived,
+    EventSent,
     NamespaceConnected,
     NamespaceLeft,
     NamespaceRefused,
@@ -187,13 +190,17 @@ class Sent:
 class LinkWorld:
     """The link and everything around it; see the module."""
 
-    def __init__(self, transport: str = "websocket", *, hold: bool = True, decide: bool | None = None) -> None:
+    def __init__(self, transport: str = "websocket", *, hold: bool = True, decide: bool | None = None, watched: Set[str] = frozenset(NAMES)) -> None:
         self.transport = transport
         self.now = 0.0
         self.connections = 0
         self.server = Server()
         policy = ReconnectPolicy(retry_first=True, decide=lambda lost: decide)
         self.link = SocketIOLink(self._make_connection, policy=policy, hold=hold, limits=LIMITS, epoch=BEGIN / 1000)
+        self.link.watched = watched
+        self.owed: list[tuple[str, str, int]] = []
+        """Events that were told of, and are not written yet: namespace, kind, number."""
+        self.pen = Decoder()
         self.socket: int | None = None
         self.is_open = False
         self.get: int | None = None
@@ -271,12 +278,12 @@ class LinkWorld:
                 assert self.post is None
                 messages = [packet.data for packet in decode_payload(body) if packet.type is EnginePacketType.MESSAGE]
                 self.post, self.is_read = (request, messages), False
-                self._note_goodbyes(messages)
+                self._written(messages)
             case SendFrame(_, data):
                 packet = decode_packet(data)
                 messages = [packet.data] if packet.type is EnginePacketType.MESSAGE else []
                 self.up += messages
-                self._note_goodbyes(messages)
+                self._written(messages)
             case CloseTransport(transport):
                 if transport is Transport.POLLING:
                     self.get = self.post = None
@@ -288,16 +295,22 @@ class LinkWorld:
             case _:
                 self._happened(output)
 
-    def _note_goodbyes(self, messages: list[str | bytes]) -> None:
+    def _written(self, messages: list[str | bytes]) -> None:
         for name in NAMES:
             if f"1{prefix_of(name)}" in messages:
                 self.left.add(name)
+        for message in messages:
+            packet = self.pen.feed(message)
+            if packet is not None and packet.type is PacketType.EVENT and packet.namespace in self.link.watched:
+                assert isinstance(packet.data, list)
+                assert self.owed.pop(0) == (packet.namespace, packet.data[0], packet.data[1]), "written, and nobody was told"
 
     def _begin(self) -> None:
         if self.up:
             self.broken.add(self.connections)
         self.is_open = False
         self.up = []
+        self.owed, self.pen = [], Decoder()
         self.left.clear()
         self.server.begin()
 
@@ -333,6 +346,10 @@ class LinkWorld:
                 self.ends[call] += 1
                 if call in self.sent:
                     self.sent[call].dropped = True
+            case EventSent(name, kind, args):
+                assert name in self.link.watched
+                assert isinstance(args[0], int)
+                self.owed.append((name, kind, args[0]))
             case EmitHeld(ticket):
                 assert ticket not in self.sent
             case EmitReleased(ticket):
@@ -554,6 +571,8 @@ class LinkWorld:
         assert self.link.state is SessionState.CLOSED
         assert self.link.deadline == float("inf")
         assert self.link.waiting == 0
+        if quiet and self.connections not in self.broken:
+            assert self.owed == [], "told of, and never written"
         assert dict(self.ends) == dict.fromkeys(self.accepted, 1)
         for call, args in self.answers.items():
             assert args == [call]

@@ -43,9 +43,15 @@ class Lives(RuleBasedStateMachine):
         super().__init__()
         self.world = LinkWorld(self.transport)
 
-    @initialize(wanted=st.sets(names, min_size=1), hold=st.booleans(), decide=st.sampled_from([None, None, True]), eager=st.booleans())
-    def connect(self, wanted: set[str], hold: bool, decide: bool | None, eager: bool) -> None:
-        self.world = LinkWorld(self.transport, hold=hold, decide=decide)
+    @initialize(
+        wanted=st.sets(names, min_size=1),
+        hold=st.booleans(),
+        decide=st.sampled_from([None, None, True]),
+        eager=st.booleans(),
+        watched=st.sampled_from([frozenset(NAMES), frozenset(NAMES), frozenset({"/a"}), frozenset[str]()]),
+    )
+    def connect(self, wanted: set[str], hold: bool, decide: bool | None, eager: bool, watched: frozenset[str]) -> None:
+        self.world = LinkWorld(self.transport, hold=hold, decide=decide, watched=watched)
         for name in sorted(wanted):
             self.world.join(name)
         if eager:
