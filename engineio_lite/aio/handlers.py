@@ -56,9 +56,10 @@ class Handlers:
     def __bool__(self) -> bool:
         return bool(self._by_key) or bool(self._any)
 
-    def add(self, key: Key | None, handler: Handler) -> None:
-        """Register one more; None is for every event."""
-        (self._any if key is None else self._by_key.setdefault(key, [])).append(handler)
+    def add(self, key: Key | None, handler: Handler, *, prepend: bool = False) -> None:
+        """Register one more, behind the others or before them; None is for every event."""
+        handlers = self._any if key is None else self._by_key.setdefault(key, [])
+        handlers.insert(0 if prepend else len(handlers), handler)
 
     def remove(self, key: Key | None, function: Function | None) -> None:
         """Forget a function, or all for that key."""
@@ -76,13 +77,18 @@ class Handlers:
             self.remove(key, None)
         self.remove(None, None)
 
+    @property
+    def everyone(self) -> list[Handler]:
+        """Those for every event, in order, as they are now."""
+        return list(self._any)
+
     def wants(self, key: Key) -> bool:
         """Whether anybody wants this."""
         return key in self._by_key or (bool(self._any) and not isinstance(key, type))
 
     def take(self, key: Key) -> tuple[list[Handler], list[Handler]]:
-        """Return those for every event and those for this, in the order of registration; those for once are taken out."""
-        everyone = [] if isinstance(key, type) else list(self._any)
+        """Return those for every event and those for this, each in order; those for once are taken out."""
+        everyone = [] if isinstance(key, type) else self.everyone
         named = list(self._by_key.get(key, ()))
         if any(handler.once for handler in named):
             staying = [handler for handler in named if not handler.once]
@@ -186,11 +192,11 @@ class Dispatcher:
             if _is_late(error):
                 logger.debug("an answer came too late: %s", error)
             else:
-                self._report(handler.function, error)
+                report(handler.function, error)
         except asyncio.CancelledError:
             _pass_on_if_ours(handler.function)
         except Exception as error:
-            self._report(handler.function, error)
+            report(handler.function, error)
 
     async def _send_answer(self, asked: EventReceived, values: tuple[object, ...]) -> None:
         try:
@@ -207,11 +213,7 @@ class Dispatcher:
         except asyncio.CancelledError:
             _pass_on_if_ours(function)
         except Exception as error:
-            self._report(function, error)
-
-    def _report(self, function: Function, error: BaseException) -> None:
-        name = getattr(function, "__qualname__", repr(function))
-        self._loop.call_exception_handler({"message": f"engineio_lite: handler {name} failed", "exception": error})
+            report(function, error)
 
     async def stop(self, patience: float, asking: asyncio.Task[Any] | None) -> None:
         """Handle nothing more; cancel what runs, but for the task that is `asking`, and wait until it is gone, `patience` seconds at most."""
@@ -223,6 +225,12 @@ class Dispatcher:
             _, pending = await asyncio.wait(others, timeout=patience)
             if pending:
                 logger.warning("%d handlers went on although they were cancelled", len(pending))
+
+
+def report(function: Function, error: BaseException) -> None:
+    """Tell the event loop's exception handler what a handler raised, as there is nobody else to tell."""
+    name = getattr(function, "__qualname__", repr(function))
+    asyncio.get_running_loop().call_exception_handler({"message": f"engineio_lite: handler {name} failed", "exception": error})
 
 
 def _is_late(error: EngineIOError) -> bool:

@@ -9,18 +9,22 @@ Events reach an application in one of three ways, and each event in one of them 
   which then has a stream of its own.
 - Where there are handlers and nobody ever reads, what has none is dropped when more than `Limits.max_queued_events` wait; else a full stream holds up
   everything that comes behind it, as it should.
+
+What leaves can be looked at with `on_any_outgoing`; see `outgoing.py`.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias, TypeVar, overload
 
 from msgspec import UNSET, UnsetType
 
 from engineio_lite.aio.delivery import Delivery
-from engineio_lite.aio.handlers import Function, Handler, Key
+from engineio_lite.aio.handlers import Function, Handler, Handlers, Key
 from engineio_lite.aio.inbox import Box
+from engineio_lite.aio.outgoing import not_plain
 from engineio_lite.aio.typed import TypedEvents, models_by_event
 from engineio_lite.causes import Cause
 from engineio_lite.exceptions import ConnectionClosed, LocalProtocolError
@@ -62,6 +66,7 @@ class Namespace:
         self._sid: str | None = None
         self._recovered = False
         self._box = Box(name)
+        self._onlookers = Handlers()
 
     # ------------------------------------------------------------------------------------------------------------------------- what is known
 
@@ -163,15 +168,18 @@ class Namespace:
         return self._register(key, function, Handler(_nothing, once=True, concurrent=concurrent, model=model))
 
     @overload
-    def on_any(self, function: Wanted, *, concurrent: bool = ...) -> Wanted: ...
+    def on_any(self, function: Wanted, *, concurrent: bool = ..., prepend: bool = ...) -> Wanted: ...
     @overload
-    def on_any(self, function: None = ..., *, concurrent: bool = ...) -> Decorator: ...
-    def on_any(self, function: Any = None, *, concurrent: bool = False) -> Any:
-        """Call `function` with the name and the arguments of every event, before those that are registered for it; as a decorator if left out."""
-        return self._register(None, function, Handler(_nothing, concurrent=concurrent))
+    def on_any(self, function: None = ..., *, concurrent: bool = ..., prepend: bool = ...) -> Decorator: ...
+    def on_any(self, function: Any = None, *, concurrent: bool = False, prepend: bool = False) -> Any:
+        """Call `function` with the name and the arguments of every event, before those that are registered for it; as a decorator if left out.
+
+        With `prepend` it comes before the others that are registered for every event, else behind them.
+        """
+        return self._register(None, function, Handler(_nothing, concurrent=concurrent), prepend=prepend)
 
     def off(self, key: Key | None = None, function: Function | None = None) -> None:
-        """Call `function`, or whatever is registered for `key`, no more; without arguments nothing at all."""
+        """Call `function`, or whatever is registered for `key`, no more; without arguments nothing at all of what is called with what comes."""
         if key is None:
             self._box.handlers.clear()
         else:
@@ -183,11 +191,41 @@ class Namespace:
         self._box.handlers.remove(None, function)
         self._client._inbox.listeners_changed()
 
-    def _register(self, key: Key | None, function: Any, handler: Handler) -> Any:
+    @overload
+    def on_any_outgoing(self, function: Wanted, *, prepend: bool = ...) -> Wanted: ...
+    @overload
+    def on_any_outgoing(self, function: None = ..., *, prepend: bool = ...) -> Decorator: ...
+    def on_any_outgoing(self, function: Any = None, *, prepend: bool = False) -> Any:
+        """Call `function` with the name and the arguments of every event of ours, as it is passed to the connection; as a decorator if left out.
+
+        That is before `emit` returns, or when an event that has waited for a connection is released, or each time that one is repeated; not for a
+        volatile event that is dropped, and not for acknowledgements. The function looks on: what it raises goes to the event loop's exception
+        handler, and an argument that it changes has been sent as it was. Raises `LocalProtocolError` for a coroutine function, as nothing waits
+        for who looks on. With `prepend` it comes before those that are registered already.
+
+        An event that the function emits, which takes a task, is shown to it as well: one that emits at each call goes on for ever, as fast as the
+        connection takes it.
+        """
+
+        def register(function: Wanted) -> Wanted:
+            if inspect.iscoroutinefunction(function):
+                raise not_plain(function)
+            self._onlookers.add(None, Handler(function), prepend=prepend)
+            self._client._onlookers_changed()
+            return function
+
+        return register if function is None else register(function)
+
+    def off_any_outgoing(self, function: Function | None = None) -> None:
+        """Call `function`, or whatever is registered with `on_any_outgoing`, no more."""
+        self._onlookers.remove(None, function)
+        self._client._onlookers_changed()
+
+    def _register(self, key: Key | None, function: Any, handler: Handler, *, prepend: bool = False) -> Any:
         _refuse_reserved(key)
 
         def register(function: Wanted) -> Wanted:
-            self._box.handlers.add(key, Handler(function, handler.once, handler.concurrent, handler.model))
+            self._box.handlers.add(key, Handler(function, handler.once, handler.concurrent, handler.model), prepend=prepend)
             self._client._inbox.listeners_changed()
             return function
 

@@ -18,10 +18,11 @@ from msgspec import UNSET, UnsetType
 from engineio_lite.aio.delivery import Delivery, Stage, value_of
 from engineio_lite.aio.driver import Driver
 from engineio_lite.aio.handlers import Function
+from engineio_lite.aio.outgoing import Onlookers
 from engineio_lite.causes import Cause
 from engineio_lite.exceptions import ConnectionClosed, EngineIOError, LocalProtocolError
 from engineio_lite.socketio.connection import dropped_error
-from engineio_lite.socketio.events import CallAnswered, CallFailed, EmitDropped, EmitHeld, EmitReleased
+from engineio_lite.socketio.events import CallAnswered, CallFailed, EmitDropped, EmitHeld, EmitReleased, EventSent
 from engineio_lite.socketio.inputs import Deliver, Emit
 from engineio_lite.socketio.link import SocketIOLink
 
@@ -55,6 +56,8 @@ class Owner(msgspec.Struct, frozen=True):
     """Called when an answer is awaited that may lie behind unread events."""
     call_back: Callable[[Function, list[object]], None]
     """Has a function called in its turn."""
+    onlookers: Onlookers
+    """Who is shown what leaves."""
 
 
 class Sender:
@@ -65,6 +68,7 @@ class Sender:
         self._driver = driver
         self._owner = owner
         self._habits = habits
+        self._onlookers = owner.onlookers
         self._loop = asyncio.get_running_loop()
         self._numbers = 0
         self._calls: dict[int, Answer] = {}
@@ -180,10 +184,12 @@ class Sender:
             self._unconfirmed.append(delivery)
 
     def _progressed(self) -> None:
-        """Note which events have left by now."""
+        """Note which events have left by now, and show which were passed on."""
         confirmed = self._link.confirmed if self._unconfirmed else 0
         while self._unconfirmed and self._unconfirmed[0].position <= confirmed:
             self._unconfirmed.popleft().move(Stage.WRITTEN)
+        if self._onlookers.unseen:
+            self._onlookers.show()
 
     async def call(
         self, namespace: str, name: str, args: tuple[object, ...], timeout: float | UnsetType | None, retries: int | UnsetType | None
@@ -238,6 +244,8 @@ class Sender:
             case EmitReleased(ticket):
                 if (delivery := self._held.pop(ticket, None)) is not None:
                     self._passed_on(delivery)
+            case EventSent():
+                self._onlookers.unseen.append(event)
             case EmitDropped():
                 self._dropped(event)
             case _:

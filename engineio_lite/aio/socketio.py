@@ -18,6 +18,7 @@ from engineio_lite.aio.client import Client, Opening, Options, resolve
 from engineio_lite.aio.inbox import Box, Inbox
 from engineio_lite.aio.namespace import Auth, Namespace
 from engineio_lite.aio.options import ConnectOptions
+from engineio_lite.aio.outgoing import Onlookers
 from engineio_lite.aio.sending import Habits, Owner, Sender, fail, has_result
 from engineio_lite.aio.transports import WaysIn
 from engineio_lite.aio.wire import to_its_end
@@ -64,7 +65,8 @@ class SocketIOClient(Client[Any], Namespace):
         Namespace.__init__(self, self, namespace, auth)
         self._link = link
         self._inbox = Inbox(self._stream, settings.limits, self._answer, self._box)
-        self._sender = Sender(link, self._driver, Owner(self._raise_if_closed, self._inbox.release, self._inbox.call_back), habits)
+        onlookers = Onlookers(lambda name: self._namespaces[name]._onlookers.everyone)
+        self._sender = Sender(link, self._driver, Owner(self._raise_if_closed, self._inbox.release, self._inbox.call_back, onlookers), habits)
         self._namespaces: dict[str, Namespace] = {namespace: self}
         self._joining: dict[str, asyncio.Future[None]] = {}
         self._authenticating: dict[str, asyncio.Task[None]] = {}
@@ -196,6 +198,10 @@ class SocketIOClient(Client[Any], Namespace):
             except EngineIOError:
                 return
             yield event
+
+    def _onlookers_changed(self) -> None:
+        """Have the link tell of what leaves where somebody looks on."""
+        self._link.watched = {name for name, namespace in self._namespaces.items() if namespace._onlookers}
 
     async def _wait_for(self, box: Box, name: str, timeout: float | None) -> EventReceived:
         waiting = self._inbox.take_waiting(box, name)

@@ -61,6 +61,18 @@ async def welcome(namespace: Namespace) -> Any:
     return said
 
 
+@contextmanager
+def unhandled() -> Iterator[list[dict[str, Any]]]:
+    """What reaches the event loop's exception handler, which is where failures of handlers go."""
+    loop = asyncio.get_running_loop()
+    before, said = loop.get_exception_handler(), []
+    loop.set_exception_handler(lambda _, context: said.append(context))
+    try:
+        yield said
+    finally:
+        loop.set_exception_handler(before)
+
+
 class Watch(Recorder):
     """A recorder that can be asked what crossed the wire, and waited on."""
 
@@ -98,7 +110,8 @@ class Watch(Recorder):
             match output:
                 case SendFrame(_, data):
                     self._out([decode_packet(data)])
-                case Post(_, _, body):
+                case Post(request, _, body):
+                    self._polls.discard(request)  # it may have been a GET of the connection before
                     self._out(decode_payload(body))
                 case Poll(request):
                     self._polls.add(request)

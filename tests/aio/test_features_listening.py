@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
@@ -21,7 +20,7 @@ from engineio_lite import Cause, Closed, CloseReason, ConnectionClosed, Limits, 
 from engineio_lite.aio import SocketIOClient, connect_socketio
 from engineio_lite.capture.recorder import Record
 from engineio_lite.socketio import EventReceived
-from tests.aio.features import ALL_TRANSPORTS, POLLING, SOON, WEBSOCKET, Watch, welcome
+from tests.aio.features import ALL_TRANSPORTS, POLLING, SOON, WEBSOCKET, Watch, unhandled, welcome
 from tests.peers import Peer, StartPeer
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(30)]
@@ -57,18 +56,6 @@ async def handled(sio: SocketIOClient) -> None:
     await sio.emit("transport", callback=lambda *_: done.set())
     async with asyncio.timeout(SOON):
         await done.wait()
-
-
-@contextmanager
-def unhandled() -> Iterator[list[dict[str, Any]]]:
-    """What reaches the event loop's exception handler, which is where failures of handlers go."""
-    loop = asyncio.get_running_loop()
-    before, said = loop.get_exception_handler(), []
-    loop.set_exception_handler(lambda _, context: said.append(context))
-    try:
-        yield said
-    finally:
-        loop.set_exception_handler(before)
 
 
 # ------------------------------------------------------------------------------------------------------------------------------------------ streams
@@ -303,6 +290,30 @@ async def test_on_any_hears_everything_first_with_its_name(any_peer: Peer, trans
         await handled(sio)
         assert heard[3:] == [("named", 3)]
         assert [told(event) for event in await receive(sio, 1)] == [("/echo2", "echo", ["elsewhere"])]
+
+
+@ALL_TRANSPORTS
+async def test_on_any_may_come_before_those_that_are_registered_already(any_peer: Peer, transports: tuple[str, ...]) -> None:
+    async with connect_socketio(any_peer.url, transports=transports) as sio:
+        await welcome(sio)
+        heard: list[str] = []
+        sio.on("echo", lambda: heard.append("named"))
+        sio.on_any(lambda name: heard.append("second"))
+        sio.on_any(lambda name: heard.append("first"), prepend=True)
+
+        @sio.on_any(prepend=True, concurrent=True)
+        def before_all(name: str) -> None:
+            heard.append("before all")
+
+        await sio.call("echo")
+        await handled(sio)
+        assert sorted(heard) == ["before all", "first", "named", "second"]
+        assert [each for each in heard if each != "before all"] == ["first", "second", "named"]  # a concurrent one has a task of its own
+        sio.off_any(before_all)
+        heard.clear()
+        await sio.call("echo")
+        await handled(sio)
+        assert heard == ["first", "second", "named"]
 
 
 @ALL_TRANSPORTS
