@@ -2,9 +2,10 @@
 
 tshark does what is hard: TCP streams in order, HTTP with its encodings undone, frames of WebSockets unmasked. What it leaves is done here. Frames of
 one segment share one packet, either as a list (``--no-duplicate-keys``) or as one key written several times, of which most readers of JSON keep the
-last. A compressed message is inflated by tshark only if it is text, so all of them are inflated here. Fragments are joined.
+last. A compressed message is inflated by tshark only if it is text, so all of them are inflated here. A long frame of the client's is unmasked by
+tshark only up to 256 KiB, so the rest is unmasked here. Fragments are joined.
 
-Bytes are there only with ``-x``. Without it binary messages are lost, and so is every body that is not ASCII; both are said.
+Bytes are there only with ``-x``. Without it binary messages are lost, and so is every body that is not ASCII and what is long; all are said.
 
 tshark finds a WebSocket by its handshake. If the answer to it, or all of it, was before the recording began, there are no frames, and no option
 helps.
@@ -30,8 +31,12 @@ from engineio_lite.inputs import Headers
 
 SWITCHED: Final = 101
 
+SHOWN_UNMASKED: Final = 256 * 1024
+"""Bytes of a masked frame that tshark unmasks; only later versions than 4.0 have a preference for it."""
+
 _CLOSE: Final = 8
 _DATA: Final = (0, 1, 2)
+_KEY: Final = 4
 
 
 def read_tshark(data: bytes) -> Trace:
@@ -102,6 +107,7 @@ class _Request:
         self.url = url
         self.headers = headers
         self.body = body
+        self.is_refused = False
 
     @property
     def wants_websocket(self) -> bool:
@@ -141,7 +147,7 @@ class _WebSocket:
             self._closed = (time, direction, code, reason)
 
     def _data(self, time: float, direction: Direction, opcode: int, frame: Object) -> None:
-        raw = _bytes(frame.get("websocket.payload_raw"))
+        raw = _payload(frame)
         text = mapping(frame.get("websocket.payload")).get("websocket.payload.text")
         is_last = _flag(frame.get("websocket.fin"))
         data: str | bytes | None
@@ -150,6 +156,8 @@ class _WebSocket:
             data = text if isinstance(text, str) and is_last else None
             if data is None and opcode == BINARY:
                 raise Undecodable("binary messages, which tshark writes only with -x")
+            if data is not None and _is_masked(frame) and _length(frame) > SHOWN_UNMASKED:
+                raise Undecodable(f"messages to the server of more than {SHOWN_UNMASKED} bytes, which tshark writes whole only with -x")
         else:
             data = self._joiners[direction].feed(opcode, raw or b"", is_last=is_last, is_compressed=_is_compressed(frame))
         if data is not None:
@@ -180,6 +188,16 @@ class _Stream:
         self.server_port = server_port
         self.waiting: deque[tuple[int, _Request]] = deque()
         self.websocket: _WebSocket | None = None
+        self._sent = 1
+
+    def follow(self, tcp: Object) -> None:
+        """Count what the server has sent, by relative sequence numbers: a server that ends without having sent more has answered nothing."""
+        if tcp.get("tcp.srcport") != self.server_port:
+            return
+        if _ends(tcp) and (whole(tcp.get("tcp.seq")) or 0) in (self._sent, self._sent + 1):  # a FIN counts as one
+            for _, request in self.waiting:
+                request.is_refused = True
+        self._sent = max(self._sent, whole(tcp.get("tcp.nxtseq")) or 0)
 
 
 class _Reader:
@@ -200,7 +218,10 @@ class _Reader:
         for http in _layers(layers.get("http")):
             self._http(http, name, tcp, frame, time)
         stream = self.streams.get(name)
-        if stream is None or stream.websocket is None:
+        if stream is None:
+            return
+        stream.follow(tcp)
+        if stream.websocket is None:
             return
         direction = Direction.UP if tcp.get("tcp.dstport") == stream.server_port else Direction.DOWN
         for item in _layers(layers.get("websocket")):
@@ -296,7 +317,7 @@ def _refused(request: _Request, code: int, headers: Headers, answer: bytes | Non
 
 
 def _unanswered(request: _Request) -> Socket:
-    lost = "the answer to its handshake is not in the file, and without that tshark shows no messages"
+    lost = "" if request.is_refused else "the answer to its handshake is not in the file, and without that tshark shows no messages"
     return Socket(started=request.time, url=_websocket_url(request.url), headers=request.headers, status=0, lost=lost)
 
 
@@ -339,6 +360,26 @@ def _bytes(value: object) -> bytes | None:
         return bytes.fromhex(value)
     except ValueError:
         return None
+
+
+def _payload(frame: Object) -> bytes | None:
+    """The bytes that a frame carries, unmasked; None without ``-x``. tshark unmasks the head of a long one only, and shows all of it masked."""
+    shown, masked = _bytes(frame.get("websocket.payload_raw")), _bytes(frame.get("websocket.masked_payload_raw"))
+    key = _bytes(frame.get("websocket.masking_key_raw"))
+    if masked is None or key is None or len(key) != _KEY or len(masked) <= len(shown or b""):
+        return shown
+    mask = (key * (len(masked) // _KEY + 1))[: len(masked)]
+    return (int.from_bytes(masked) ^ int.from_bytes(mask)).to_bytes(len(masked))
+
+
+def _is_masked(frame: Object) -> bool:
+    return _flag(frame.get("websocket.mask"))
+
+
+def _length(frame: Object) -> int:
+    """How many bytes a frame carries: in one of three fields, of which a later one is there where the one before is too small for it."""
+    names = ("websocket.payload_length_ext_64", "websocket.payload_length_ext_16", "websocket.payload_length")
+    return next((length for name in names if (length := whole(frame.get(name))) is not None), 0)
 
 
 def _bytes_of_colons(text: str, headers: Headers) -> bytes | None:

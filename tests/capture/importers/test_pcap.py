@@ -14,11 +14,12 @@ import pytest
 
 from engineio_lite.capture.importers import ImportFailed, read_tshark, reconstruct
 from engineio_lite.capture.importers.deflate import MessageJoiner, Undecodable, keeps_context
-from engineio_lite.capture.importers.pcap import read_packets
-from engineio_lite.capture.lines import Direction
+from engineio_lite.capture.importers.pcap import SHOWN_UNMASKED, read_packets
+from engineio_lite.capture.lines import Direction, HttpAnswer
 from engineio_lite.capture.trace import Exchange, Socket, Trace
 from engineio_lite.causes import Cause
 from engineio_lite.cli._tshark import dissect
+from engineio_lite.state import Transport
 from tests.capture.importers.recordings import HERE, OPEN, need_tshark, notes, packets, said
 
 PATH = "/socket.io/?EIO=4&transport=polling&sid=s1"
@@ -269,6 +270,40 @@ def test_without_bytes_binary_messages_are_lost() -> None:
     assert (found.messages, found.lost) == ((), "binary messages, which tshark writes only with -x")
 
 
+def masked(data: bytes, *, unmasked: int, **more: Any) -> dict[str, Any]:
+    """A frame of the client's of which tshark unmasked only a head."""
+    key = b"\x03\x17\xe1\xe7"
+    sent = bytes(byte ^ key[place % 4] for place, byte in enumerate(data))
+    made = frame(1, data[:unmasked], **more)
+    made |= {"websocket.mask": "1", "websocket.payload_length": "127", "websocket.payload_length_ext_64": str(len(data))}
+    if "with_bytes" not in more:
+        made |= {"websocket.masking_key_raw": raw(key), "websocket.masked_payload_raw": raw(sent)}
+    return made
+
+
+def test_a_long_frame_is_unmasked_to_its_end() -> None:
+    text = "42" + "é✓" * 101
+    found = upgraded(packet(3, up=True, websocket=[masked(text.encode(), unmasked=64), masked(b"42[2]", unmasked=5)]))
+    assert [message.data for message in found.messages] == [text, "42[2]"]
+
+
+@pytest.mark.parametrize("key", [raw(b"\x03"), "zz", None])
+def test_without_a_key_the_head_is_all_there_is(key: object) -> None:
+    long = masked(b"42[1]", unmasked=2)
+    long["websocket.masking_key_raw"] = key
+    assert upgraded(packet(3, up=True, websocket=long)).messages[0].data == "42"
+
+
+def test_without_bytes_a_long_message_of_the_client_is_lost() -> None:
+    text = "x" * 300_000
+    cut = masked(text.encode(), unmasked=SHOWN_UNMASKED, text=text[:SHOWN_UNMASKED], with_bytes=False)
+    found = upgraded(packet(3, up=True, websocket=[cut, frame(1, b"3", text="3", with_bytes=False)]))
+    assert [message.data for message in found.messages] == ["3"]
+    assert found.lost == "messages to the server of more than 262144 bytes, which tshark writes whole only with -x"
+    whole = packet(3, up=False, websocket={**frame(1, text=text, with_bytes=False), "websocket.payload_length": "127"})
+    assert upgraded(whole).messages[0].data == text
+
+
 def compressed(*messages: bytes) -> list[bytes]:
     deflater = zlib.compressobj(wbits=-15)
     return [(deflater.compress(message) + deflater.flush(zlib.Z_SYNC_FLUSH))[:-4] for message in messages]
@@ -320,6 +355,37 @@ def test_a_handshake_without_its_answer_is_a_gap() -> None:
     [opening, lost] = notes(reconstruct(found), "gap")
     assert opening.text == "the opening of this session was not recorded"
     assert "without that tshark shows no messages" in lost.text
+
+
+def ended(number: int, seq: int, flag: str, **more: Any) -> dict[str, Any]:
+    """A packet with which the server ends a connection, after so many bytes."""
+    made = packet(number, up=False, flags={flag: "1"}, **more)
+    made["_source"]["layers"]["tcp"] |= {"tcp.seq": str(seq), "tcp.nxtseq": str(seq + 1)}
+    return made
+
+
+@pytest.mark.parametrize(
+    "ends", [[(1, "tcp.flags.fin")], [(1, "tcp.flags.reset")], [(2, "tcp.flags.reset")], [(1, "tcp.flags.fin"), (2, "tcp.flags.reset")]]
+)
+def test_a_connection_that_ends_without_a_byte_of_the_server_had_no_handshake(ends: list[tuple[int, str]]) -> None:
+    asked = packet(1, up=True, http=request(SOCKET_PATH, "GET", "Upgrade: websocket"))
+    found = reconstruct(read(asked, *(ended(2 + place, *end) for place, end in enumerate(ends))))
+    [answer] = found.lines
+    assert isinstance(answer, HttpAnswer)
+    assert (answer.session, answer.status, answer.transport) == (0, 0, Transport.WEBSOCKET)
+
+
+def test_one_that_ends_after_bytes_that_nobody_shows_is_a_gap() -> None:
+    asked = packet(1, up=True, http=request(SOCKET_PATH, "GET", "Upgrade: websocket"))
+    assert len(notes(reconstruct(read(asked, ended(2, 300, "tcp.flags.fin"))), "gap")) == 2
+
+
+def test_what_an_earlier_answer_took_on_the_same_connection_is_counted() -> None:
+    earlier = packet(2, up=False, http=response(200))
+    earlier["_source"]["layers"]["tcp"] |= {"tcp.seq": "1", "tcp.nxtseq": "163"}
+    asked = packet(3, up=True, http=request(SOCKET_PATH, "GET", "Upgrade: websocket"))
+    found = read(packet(1, up=True, http=request()), earlier, asked, ended(4, 163, "tcp.flags.fin"))
+    assert [(item.status, getattr(item, "lost", "")) for item in found.items] == [(200, ""), (0, "")]
 
 
 def test_a_handshake_that_was_refused_is_an_answer() -> None:
