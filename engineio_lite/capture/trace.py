@@ -65,8 +65,12 @@ class Socket(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything of one file, in the order of the file; `warnings` are sentences about what the file does not hold or what had to be guessed."""
+    """Everything of one file, in the order of the file; `warnings` are sentences about what the file does not hold or what had to be guessed.
+
+    `may_lack_sockets` says that its recorder leaves out whole WebSockets, all of them or those that were open when it stopped.
+    """
 
     source: str
     items: tuple[Exchange | Socket, ...] = ()
     warnings: tuple[str, ...] = ()
+    may_lack_sockets: bool = False

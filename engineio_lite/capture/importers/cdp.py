@@ -284,6 +284,7 @@ def _socket(request: _Request, offset: float) -> Socket:
     offset = offset if request.offset is None else request.offset
     times = [time for time, _, _ in request.frames if time is not None]
     started = request.started if request.started is not None else min(times, default=0.0)
+    failed = request.responded is None and not request.frames and request.is_closed  # there was never a WebSocket, whatever the error
     return Socket(
         started=started + offset,
         opened=None if request.responded is None else request.responded + offset,
@@ -294,5 +295,5 @@ def _socket(request: _Request, offset: float) -> Socket:
         messages=tuple(Message(time=None if at is None else at + offset, direction=way, data=data) for at, way, data in request.frames),
         closed=None if request.closed is None else request.closed + offset,
         is_open=not request.is_closed,
-        lost="; ".join(request.errors),
+        lost="" if failed else "; ".join(request.errors),
     )

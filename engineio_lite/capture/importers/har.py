@@ -43,6 +43,7 @@ from engineio_lite.capture.importers.fields import (
 from engineio_lite.capture.lines import Direction
 from engineio_lite.capture.trace import Exchange, Message, Socket, Trace
 from engineio_lite.causes import Cause
+from engineio_lite.exceptions import elide
 from engineio_lite.inputs import Headers
 
 Find = Callable[[str], bytes | None]
@@ -55,6 +56,12 @@ _ZLIB: Final = b"\x78"
 """How a compressed HAR (`.zhar`) begins."""
 
 SWITCHED: Final = 101
+MITMPROXY: Final = "mitmproxy"
+LACKING: Final = (MITMPROXY, "Playwright", "Firefox")
+"""Who leaves out WebSockets: mitmproxy those that were open when it stopped, older Playwrights and Firefox all of them."""
+
+ERROR: Final = "error"
+"""The type of what is no message: DevTools writes an error of the WebSocket among them."""
 
 
 def _nothing(name: str) -> bytes | None:
@@ -102,16 +109,18 @@ class _Reader:
     def __init__(self, log: Object, find: Find) -> None:
         self._log = log
         self._find = find
+        self._creator = string(mapping(log.get("creator")).get("name")) or "an unnamed program"
         self._clock = 0.0
         self._missing = 0
         self._without_messages = 0
 
     def read(self) -> Trace:
         entries = [self._entry(entry) for entry in objects(self._log.get("entries"))]
-        return Trace(source="har", items=tuple(entries), warnings=tuple(self._warnings(entries)))
+        lacking = self._creator in LACKING
+        return Trace(source="har", items=tuple(entries), warnings=tuple(self._warnings(entries)), may_lack_sockets=lacking)
 
     def _warnings(self, entries: list[Exchange | Socket]) -> Iterator[str]:
-        creator = string(mapping(self._log.get("creator")).get("name")) or "an unnamed program"
+        creator = self._creator
         if not entries:
             yield f"the HAR (by {creator}) has no entries: mitmproxy leaves out what was open when it stopped, its flow file does not"
         if self._without_messages:
@@ -148,7 +157,16 @@ class _Reader:
     def _ended(self, entry: Object) -> float | None:
         """When the answer was there: only the start and a duration are written."""
         duration = number(entry.get("time"))
-        return None if duration is None or duration < 0 else self._clock + duration / 1000
+        if duration is None or duration < 0:
+            return None
+        return self._clock + max(duration - self._counted_twice(entry), 0.0) / 1000
+
+    def _counted_twice(self, entry: Object) -> float:
+        """Milliseconds that are in a duration once more: mitmproxy connects to the server while the client waits, and adds both."""
+        if self._creator != MITMPROXY:
+            return 0.0
+        timings = mapping(entry.get("timings"))
+        return sum(max(number(timings.get(name)) or 0.0, 0.0) for name in ("connect", "ssl"))
 
     # ------------------------------------------------------------------------------------------------------------------------------------ bodies
 
@@ -188,7 +206,7 @@ class _Reader:
         status = _status(response)
         answer_headers = header_list(response.get("headers"))
         messages, lost = self._messages(entry, response) if status in (0, SWITCHED) else ((), "")
-        self._without_messages += bool(lost)
+        self._without_messages += bool(lost) and not messages
         return Socket(
             started=self._clock,
             url=string(request.get("url")),
@@ -207,10 +225,16 @@ class _Reader:
             found = _lines(self._attached(name))
         if not isinstance(found, list):
             return (), "" if _status(response) == 0 else "the file does not hold its messages"
-        messages = [_message(item) for item in objects(found)]
+        errors = [item for item in objects(found) if item.get("type") == ERROR]
+        messages = [_message(item) for item in objects(found) if item.get("type") != ERROR]
         read = tuple(message for message in messages if message is not None)
-        broken = len(items(found)) - len(read)
-        return read, f"messages that could not be read: {broken}" if broken else ""
+        if errors and not read and _status(response) == 0:
+            return (), ""  # there was never a WebSocket
+        broken = len(items(found)) - len(errors) - len(read)
+        lost = [f"an error of the WebSocket: {elide(string(error.get('data')))}" for error in errors]
+        if broken:
+            lost.append(f"messages that could not be read: {broken}")
+        return read, "; ".join(lost)
 
 
 def _lines(data: bytes | None) -> list[object] | None:

@@ -30,18 +30,24 @@ from engineio_lite.capture.lines import (
     SessionOpened,
     SocketChanged,
     SocketIOPacket,
+    Undecoded,
 )
 from engineio_lite.capture.trace import Exchange, Message, Socket, Trace
-from engineio_lite.capture.transcriber import Transcriber
+from engineio_lite.capture.transcriber import INCOMPLETE, Transcriber
 from engineio_lite.packet import PacketType as EnginePacketType
 from engineio_lite.socketio.grammar import PacketType
 from engineio_lite.state import Transport
 
 GAP: Final = "gap"
+OPEN: Final = "open"
 SWITCHED: Final = 101
 
 _CLOSE: Final = "1"
+_PING: Final = "2"
 _NOOP: Final = "6"
+_LEAVING: Final = (_CLOSE, "41")
+"""What ends a session: Engine.IO's own packet, and the DISCONNECT of the main namespace."""
+
 _SID: Final = re.compile(rb'"sid":"([^"]+)"')
 
 MAX_SHOWN_BODY: Final = 4096
@@ -69,7 +75,9 @@ def reconstruct(*traces: Trace) -> Reconstruction:
     Sessions are numbered in the order in which they were opened, over all files.
     """
     found = sort_requests(traces)
-    built = [_Builder(number, session).lines() for number, session in enumerate(found.sessions, 1)]
+    built = [
+        _Builder(number, session, may_lack_sockets=traces[session.file].may_lack_sockets).lines() for number, session in enumerate(found.sessions, 1)
+    ]
     _link(found.sessions, built)
     loose = [*map(_refusal, found.others), *_version_3(found.version_3)]
     lines = sorted((line for session in [*built, loose] for line in session), key=_time)
@@ -103,9 +111,10 @@ def _iso(seconds: float) -> str:
 class _Builder:
     """Makes the lines of one session."""
 
-    def __init__(self, number: int, session: Session) -> None:
+    def __init__(self, number: int, session: Session, *, may_lack_sockets: bool) -> None:
         self._number = number
         self._session = session
+        self._may_lack_sockets = may_lack_sockets
 
     def lines(self) -> list[Line]:
         transcriber = Transcriber(self._number, url=self._session.url)
@@ -119,7 +128,7 @@ class _Builder:
                 assert move.line is not None, "a move is one of the three"
                 lines += transcriber.other(move.line)
         lines = self._ended([*lines, *transcriber.finish()])
-        return [*lines, *self._left_open(lines)]
+        return [*self._doubted(lines), *self._left_open(lines)]
 
     def _moves(self) -> list[Move]:
         opening = self._session.opening
@@ -166,14 +175,24 @@ class _Builder:
 
     def _unrecorded_upgrade(self, moves: Sequence[Move]) -> list[Move]:
         """A gap at the end of a session that polled until it was told to upgrade, or not at all, and of whose WebSocket nothing is here."""
-        bodies = [move for move in moves if move.body is not None]
-        if not bodies or any(_CLOSE in move.texts for move in bodies):
+        texts = [(move.direction, text) for move in moves if move.body is not None for text in move.texts]
+        if not texts or any(text in _LEAVING for _, text in texts):
             return []  # to a client that leaves the server says the same as to one that upgrades
-        offered = '"websocket"' in next(bodies[0].texts)
-        stopped = [text for move in bodies if move.direction is Direction.DOWN for text in move.texts][-1:] == [_NOOP]
-        if not stopped and not (offered and len(self._session.requests) == 1):
+        stopped = [text for direction, text in texts if direction is Direction.DOWN][-1:] == [_NOOP]
+        if not stopped and not ('"websocket"' in texts[0][1] and self._polls_no_more(texts)):
             return []
         return [self._note(moves[-1].time, GAP, "the session seems to have gone on over a WebSocket that was not recorded")]
+
+    def _polls_no_more(self, texts: Sequence[tuple[Direction, str]]) -> bool:
+        """Say whether no GET followed the one that opened the session, or, where the recorder may lack the WebSocket, the last that was answered.
+
+        A session that has had a heartbeat is past its upgrade: it polls on, and its last GET is only not in the file yet.
+        """
+        if len(self._session.requests) == 1:
+            return True
+        gets = [item for request in self._session.requests if isinstance(item := request.item, Exchange) and item.method == "GET"]
+        last = max(gets, key=lambda item: item.started, default=None)
+        return self._may_lack_sockets and last is not None and last.status == 200 and (Direction.DOWN, _PING) not in texts
 
     # --------------------------------------------------------------------------------------------------------------------------------- WebSocket
 
@@ -205,7 +224,7 @@ class _Builder:
             line = SocketChanged(session=self._number, time=time, change="closed", by=by, code=code, reason=reason)
             yield Move(time, by or Direction.DOWN, line=line)
         elif item.is_open:
-            yield self._note(time, "open", "the WebSocket was still open when the recording stopped")
+            yield self._note(time, OPEN, "the WebSocket was still open when the recording stopped")
 
     # ----------------------------------------------------------------------------------------------------------------------------------- the end
 
@@ -228,12 +247,29 @@ class _Builder:
             *lines[closings[-1] + 1 :],
         ]
 
+    def _doubted(self, lines: Sequence[Line]) -> Iterator[Line]:
+        """The lines with a gap before each packet whose attachments are not all there, unless a gap has said already that something is missing."""
+        if any(isinstance(line, Note) and line.what == GAP for line in lines):
+            yield from lines
+            return
+        before: Line | None = None
+        for line in lines:
+            if _is_incomplete(line) and not _is_incomplete(before):
+                text = "attachments of a packet were not recorded; some recorders leave out empty ones"
+                yield Note(session=self._number, time=_time(line), what=GAP, text=text)
+            yield line
+            before = line
+
     def _left_open(self, lines: Sequence[Line]) -> Iterator[Line]:
         """A note that the session went on after the recording: its last GET has no answer, and nothing ended it."""
         gets = [request.item for request in self._session.requests if isinstance(request.item, Exchange) and request.item.method == "GET"]
         is_over = any(isinstance(line, SessionEnded) or _is_upgrade(line) for line in lines)
         if lines and gets and not is_over and max(gets, key=lambda item: item.started).status == 0:
-            yield Note(session=self._number, time=_time(lines[-1]), what="open", text="the session was still polling when the recording stopped")
+            yield Note(session=self._number, time=_time(lines[-1]), what=OPEN, text="the session was still polling when the recording stopped")
+
+
+def _is_incomplete(line: Line | None) -> bool:
+    return isinstance(line, Undecoded) and line.error == INCOMPLETE
 
 
 def _is_upgrade(line: Line) -> bool:
@@ -334,6 +370,8 @@ def _link(sessions: Sequence[Session], built: list[list[Line]]) -> None:
         if before is not None:
             place, opened = next((place, line) for place, line in enumerate(lines) if isinstance(line, SessionOpened))
             lines[place] = msgspec.structs.replace(opened, again=before + 1)
+            # Whoever has connected again had given up, even if the recording shows no end.
+            built[before] = [line for line in built[before] if not (isinstance(line, Note) and line.what == OPEN)]
 
 
 def _visit(lines: Sequence[Line]) -> _Visit:

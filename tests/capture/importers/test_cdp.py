@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from engineio_lite.capture.importers import ImportFailed, read_cdp, reconstruct
+from engineio_lite.capture.lines import HttpAnswer
 from engineio_lite.capture.trace import Exchange, Socket
 from tests.capture.importers.recordings import HERE, OPEN, URL, as_json, lines_of, notes, packets, said, url
 
@@ -228,6 +229,17 @@ def test_one_that_was_not_closed_is_open() -> None:
 
 def test_an_error_is_told() -> None:
     assert websocket(event("webSocketFrameError", errorMessage="boom")).lost == "an error of the WebSocket: 'boom'"
+
+
+def test_a_handshake_that_failed_made_no_websocket() -> None:
+    failed = (
+        event("webSocketCreated", url="ws://host.test/socket.io/?EIO=4&transport=websocket"),
+        event("webSocketWillSendHandshakeRequest", request={"headers": {}}, timestamp=10.0, wallTime=1_000_010.0),
+        event("webSocketFrameError", timestamp=10.1, errorMessage="Connection closed before receiving a handshake response"),
+        event("webSocketClosed", timestamp=10.1),
+    )
+    found = reconstruct(read_cdp(log(*failed)))
+    assert [(type(line), getattr(line, "status", None)) for line in found.lines] == [(HttpAnswer, 0)]
 
 
 def test_frames_without_a_time_have_none() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from engineio_lite.capture.importers import ImportFailed, read_har, read_har_archive, reconstruct
 from engineio_lite.capture.importers import fields as limits
-from engineio_lite.capture.lines import Direction
+from engineio_lite.capture.lines import Direction, HttpAnswer
 from engineio_lite.capture.trace import Exchange, Socket
 from engineio_lite.causes import Cause
 from tests.capture.importers.recordings import HERE, OPEN, URL, as_json, lines_of, notes, packets, said, url
@@ -114,6 +114,31 @@ def test_deep_stacks_of_initiators_are_no_reason_to_refuse() -> None:
 )
 def test_an_entry_that_holds_nothing_is_read_as_nothing(broken: object) -> None:
     assert reconstruct(read_har(as_json(har(broken)))).lines == ()
+
+
+@pytest.mark.parametrize(("creator", "lacks"), [("mitmproxy", True), ("Firefox", True), ("Playwright", True), ("WebInspector", False)])
+def test_some_recorders_leave_out_websockets(creator: str, lacks: bool) -> None:
+    assert read_har(as_json(har(entry(), creator=creator))).may_lack_sockets is lacks
+
+
+# --- times
+
+
+@pytest.mark.parametrize(
+    ("creator", "timings", "took"),
+    [
+        ("mitmproxy", {"connect": 60.0, "ssl": 5.0, "send": 2.0, "wait": 20.0, "receive": 3.0}, 0.025),
+        ("mitmproxy", {"connect": -1.0, "ssl": -1, "send": 2.0, "wait": 85.0, "receive": 3.0}, 0.090),
+        ("mitmproxy", {"connect": 900.0}, 0.0),
+        ("mitmproxy", None, 0.090),
+        ("WebInspector", {"connect": 60.0, "ssl": 5.0}, 0.090),
+    ],
+)
+def test_a_connect_of_mitmproxy_is_counted_once(creator: str, timings: object, took: float) -> None:
+    [item] = read_har(as_json(har(entry(time=90.0, timings=timings), creator=creator))).items
+    assert isinstance(item, Exchange)
+    assert item.ended is not None
+    assert round(item.ended - item.started, 6) == took
 
 
 # --- headers, times, statuses
@@ -225,6 +250,27 @@ def test_an_opcode_may_be_missing_and_others_are_reported() -> None:
     found = carried({"type": "receive", "time": 1.0, "data": "2"}, {"opcode": 9, "data": ""}, {"opcode": 2, "data": "é"}, {"opcode": 1}, "?")
     assert [message.data for message in found.messages] == ["2"]
     assert found.lost == "messages that could not be read: 4"
+
+
+CLOSED = {"type": "error", "time": 1795205129.5, "opcode": -1, "data": "Connection closed before receiving a handshake response"}
+
+
+def test_an_error_before_the_handshake_means_that_there_was_no_websocket() -> None:
+    found = read_har(as_json(har({**websocket(CLOSED), "response": {"status": 0, "headers": [], "content": {}}})))
+    assert found.warnings == ()
+    assert [(line.session, line.status) for line in reconstruct(found).lines if isinstance(line, HttpAnswer)] == [(0, 0)]
+    assert notes(reconstruct(found), "gap") == []
+
+
+def test_an_error_among_messages_is_told() -> None:
+    found = read_har(as_json(har(websocket({"type": "send", "data": "3", "opcode": 1}, {**CLOSED, "data": "boom"}, {"type": "send"}))))
+    [item] = found.items
+    assert isinstance(item, Socket)
+    assert ([message.data for message in item.messages], item.lost) == (
+        ["3"],
+        "an error of the WebSocket: 'boom'; messages that could not be read: 1",
+    )
+    assert found.warnings == ()
 
 
 @pytest.mark.parametrize(

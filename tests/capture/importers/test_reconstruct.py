@@ -243,16 +243,54 @@ def test_a_websocket_whose_handshake_was_not_seen_is_a_gap_and_no_refusal() -> N
     assert answers(found) == []
 
 
-@pytest.mark.parametrize("items", [[get(100.1, 100.2, b"6")], [get(100.1, 100.2, b'42["a"]\x1e6'), post(100.3, b"3")], []])
+@pytest.mark.parametrize(
+    "items",
+    [
+        [get(100.1, 100.2, b"6")],
+        [get(100.1, 100.2, b'42["a"]\x1e6'), post(100.3, b"3")],
+        [],
+    ],
+)
 def test_a_session_that_stops_polling_went_on_elsewhere(items: list[Exchange]) -> None:
     assert [note.text for note in notes(lines(opening(), *items), "gap")] == [
         "the session seems to have gone on over a WebSocket that was not recorded"
     ]
 
 
-@pytest.mark.parametrize("items", [[get(100.1, 100.2, b"6\x1e1")], [get(100.1, 100.2, b"2")], [post(100.2, b"1"), get(100.1, 100.3, b"6")]])
+@pytest.mark.parametrize(
+    "items",
+    [
+        [get(100.1, 100.2, b"6\x1e1")],
+        [get(100.1, 100.2, b"2")],
+        [get(100.1, 100.2, b"2"), get(100.3, 100.4, b'42["a"]')],
+        [get(100.1, 100.2, b'42["a"]'), get(100.3, None, b"", status=0)],
+        [get(100.1, 100.2, b'42["a"]'), get(100.3, 100.4, b"", status=502)],
+        [get(100.1, 100.2, b'42["a"]'), post(100.3, b"41")],
+        [post(100.2, b"1"), get(100.1, 100.3, b"6")],
+    ],
+)
 def test_one_that_ends_or_goes_on_did_not(items: list[Exchange]) -> None:
-    assert notes(lines(opening(), *items), "gap") == []
+    found = trace(opening(), *items)
+    assert notes(reconstruct(found, msgspec.structs.replace(found, may_lack_sockets=True)), "gap") == []
+
+
+def test_of_a_recorder_that_leaves_out_websockets_less_is_believed() -> None:
+    items = opening(), get(100.1, 100.2, b'40{"sid":"x"}'), post(100.25, b'420["a"]'), get(100.2, 100.3, b"430[]")
+    lacking = msgspec.structs.replace(trace(*items), may_lack_sockets=True)
+    assert [note.session for note in notes(reconstruct(trace(*items), lacking), "gap")] == [2]
+
+
+def test_attachments_that_are_missing_are_a_gap_before_their_packet() -> None:
+    pieces = (down(100.2, '452-["a",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]'), down(100.21, b"\x01"))
+    found = lines(socket(100.0, down(100.1, OPEN.decode()), *pieces, down(100.3, "2"), sid=""))
+    assert [getattr(line, "what", type(line).__name__) for line in found[2:]] == ["gap", "Undecoded", "Undecoded", "EnginePacket"]
+
+
+def test_a_gap_that_explains_missing_attachments_is_the_only_one() -> None:
+    lossy = socket(100.0, down(100.1, OPEN.decode()), up(100.2, '451-["a",{"_placeholder":true,"num":0}]'), up(100.3, "3"), sid="")
+    assert [note.text for note in notes(lines(msgspec.structs.replace(lossy, lost="binary ones")), "gap")] == [
+        "messages of the WebSocket may be missing: binary ones"
+    ]
 
 
 def test_a_server_without_upgrades_went_nowhere() -> None:
@@ -470,6 +508,13 @@ def test_a_recovered_session_sends_more_and_is_a_reconnect_all_the_same() -> Non
 )
 def test_others_are_no_reconnects(second: list[Exchange | Socket]) -> None:
     assert again(*visit(100, "a", '{"token":"t"}'), *second) == [None, None]
+
+
+def test_a_session_that_was_followed_by_another_is_not_open() -> None:
+    first = [*visit(100, "a", '{"token":"t"}'), get(101.0, None, b"", sid="a", status=0)]
+    assert len(notes(lines(*first), "open")) == 1
+    assert notes(lines(*first, *visit(110, "b", '{"token":"t"}')), "open") == []
+    assert len(notes(lines(*first, *visit(110, "b", '{"token":"other"}')), "open")) == 1
 
 
 def test_another_place_is_no_reconnect() -> None:
