@@ -12,6 +12,8 @@ compared each is made *normal* (`normalise`). What is left out or renamed, and w
 - Acknowledgement ids are names by which an answer finds its question. Servers count theirs over all their clients, and clients begin at 0 or at 1.
   The first event of a namespace and direction that asks has 1, the next one 2; an answer has the number of its question, one without a question 0.
 - Types of packets with attachments are those without: it is the data that holds them.
+- Packets of the two directions that crossed on their way have no order: a recorder near the client sees one, a recorder near the server another.
+  Two packets, one up and one down, no further apart than `CROSSING` in either capture, may stand in either order (`crossing.py`).
 
 JSON is compared as JSON means it (`jsonpaths.py`). Then the two lists are aligned (`compare`): what is the same in both stands side by side, what was
 put between them on one side is missing on the other, and where both have a packet of one kind, one direction, type, namespace and event, in the same
@@ -21,9 +23,7 @@ place, it is one packet that has changed, with the paths at which it has.
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from difflib import SequenceMatcher
 from enum import StrEnum
 from itertools import zip_longest
 from typing import Final, NamedTuple
@@ -31,13 +31,12 @@ from typing import Final, NamedTuple
 import msgspec
 from msgspec import UNSET
 
+from engineio_lite.capture.crossing import uncrossed
 from engineio_lite.capture.jsonpaths import Difference, Path, canonical, differences, parse_path
 from engineio_lite.capture.lines import Direction, Line, SessionOpened, SocketIOPacket, Undecoded
+from engineio_lite.capture.sequences import opcodes
 from engineio_lite.packet import PacketType as EngineType
 from engineio_lite.socketio.grammar import PLAIN, PacketType
-
-MAX_CROSSED: Final = 4_000_000
-"""Pairs of packets in a stretch that differs up to which each is considered; a longer one is aligned by what is rare in it, or in one pass."""
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):
@@ -224,9 +223,12 @@ def compare_captures(expected: Iterable[Line], got: Iterable[Line], ignore: Iter
 def _compare_sessions(
     expected: tuple[int | None, Iterable[Line]], got: tuple[int | None, Iterable[Line]], ignore: Sequence[Path]
 ) -> SessionComparison:
-    one, other = normalise(expected[1]), normalise(got[1])
-    entries = compare(one, other, ignore)
-    return SessionComparison(expected_session=expected[0], got_session=got[0], expected=one, got=other, entries=entries)
+    one = normalise(expected[1])
+    ordered, places = uncrossed(list(expected[1]), list(got[1]))
+    other = normalise(ordered)
+    entries = [entry if entry.got is None else entry._replace(got=places[entry.got]) for entry in compare(one, other, ignore)]
+    back = sorted(range(len(other)), key=places.__getitem__)
+    return SessionComparison(expected_session=expected[0], got_session=got[0], expected=one, got=[other[place] for place in back], entries=entries)
 
 
 def compare(expected: Sequence[Said], got: Sequence[Said], ignore: Iterable[str | Path] = ()) -> list[Entry]:
@@ -278,7 +280,7 @@ class _Alignment:
 
     def _middle(self, expected: range, got: range) -> Iterator[Entry]:
         one, other = (keys[part.start : part.stop] for keys, part in zip(self._keys, (expected, got), strict=True))
-        for tag, a, b, c, d in _opcodes(one, other):
+        for tag, a, b, c, d in opcodes(one, other):
             if tag == "equal":
                 yield from self._same(expected[a:b], got[c:d])
             else:
@@ -286,7 +288,7 @@ class _Alignment:
 
     def _changed(self, expected: range, got: range) -> Iterator[Entry]:
         one, other = [self._expected[place].kind for place in expected], [self._got[place].kind for place in got]
-        for tag, a, b, c, d in _opcodes(one, other):
+        for tag, a, b, c, d in opcodes(one, other):
             if tag == "equal":
                 for pair in zip(expected[a:b], got[c:d], strict=True):
                     yield self._pair(*pair)
@@ -310,43 +312,3 @@ def _common(pairs: Iterable[tuple[object, object]]) -> int:
             break
         count += 1
     return count
-
-
-_Opcode = tuple[str, int, int, int, int]
-
-
-def _opcodes(one: Sequence[object], other: Sequence[object]) -> Iterator[_Opcode]:
-    """What is alike in two sequences, as `difflib` says it: the longest stretches first, as long as that can be afforded."""
-    if len(one) * len(other) <= MAX_CROSSED:
-        yield from SequenceMatcher(None, one, other, autojunk=False).get_opcodes()
-        return
-    for opcode in SequenceMatcher(None, one, other, autojunk=True).get_opcodes():
-        tag, a, b, c, d = opcode
-        if tag != "replace":
-            yield opcode
-        elif (b - a) * (d - c) <= MAX_CROSSED:
-            yield from _moved(_opcodes(one[a:b], other[c:d]), a, c)
-        else:
-            yield from _moved(_in_order(one[a:b], other[c:d]), a, c)
-
-
-def _moved(opcodes: Iterable[_Opcode], a: int, c: int) -> Iterator[_Opcode]:
-    return ((tag, i + a, j + a, k + c, m + c) for tag, i, j, k, m in opcodes)
-
-
-def _in_order(one: Sequence[object], other: Sequence[object]) -> Iterator[_Opcode]:
-    """The same in one pass, for what repeats itself too often to be searched: each item of `one` is the next one like it in `other`."""
-    places: dict[object, deque[int]] = {}
-    for place, item in enumerate(other):
-        places.setdefault(item, deque()).append(place)
-    last = after = 0
-    for place, item in enumerate(one):
-        queue = places.get(item, deque())
-        while queue and queue[0] < after:
-            queue.popleft()
-        if queue:
-            found = queue.popleft()
-            yield "replace", last, place, after, found
-            yield "equal", place, place + 1, found, found + 1
-            last, after = place + 1, found + 1
-    yield "replace", last, len(one), after, len(other)

@@ -55,7 +55,8 @@ def command(a: Path, b: Path, ignore: list[JSONPath], context: int, width: int |
     """Compare two captures as conversations: what was said, in which order.
 
     Transports, times, Engine.IO packets, session ids and the numbers of
-    acknowledgements do not count. Sessions are paired in their order.
+    acknowledgements do not count, nor which of two packets was first that
+    crossed on their way. Sessions are paired in their order.
 
     \b
     Exit codes: 0 the same; 1 different; 2 a file cannot be read or is no
