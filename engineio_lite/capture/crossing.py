@@ -17,8 +17,8 @@ from engineio_lite.capture.lines import Direction, Line, SocketIOPacket, Undecod
 from engineio_lite.capture.sequences import opcodes
 from engineio_lite.socketio.grammar import PLAIN, PacketType
 
-CROSSING: Final = 0.5
-"""Seconds between two packets that may have crossed: a busy proxy holds messages for some tenths of a second, and few people answer so fast."""
+CROSSING: Final = 1.0
+"""Seconds between two packets that may have crossed: a proxy that is short of processor time holds messages for more than half a second."""
 
 Packet: TypeAlias = SocketIOPacket | Undecoded
 

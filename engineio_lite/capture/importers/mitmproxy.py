@@ -43,6 +43,7 @@ def read_flows(data: bytes) -> Trace:
             if not reader.flows:
                 raise ImportFailed(f"expected a flow file of mitmproxy: {error}") from None
             reader.warn(f"the file {'is cut off' if error.is_cut else 'is damaged'} after {reader.flows} flows, which were kept: {error}")
+            reader.is_whole = False
             break
         if flow is None:
             break
@@ -55,6 +56,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.flows = 0
+        self.is_whole = True
         self._items: list[Exchange | Socket] = []
         self._warnings: list[str] = []
         self._dropped = 0
@@ -68,7 +70,7 @@ class _Reader:
             self.warn(f"WebSocket messages that were dropped in the proxy, and are left out: {self._dropped}")
         if self._others:
             self.warn(f"flows that are no HTTP, and are left out: {', '.join(sorted(self._others))}")
-        return Trace(source="mitmproxy", items=tuple(self._items), warnings=tuple(self._warnings))
+        return Trace(source="mitmproxy", items=tuple(self._items), warnings=tuple(self._warnings), may_lack_sockets=not self.is_whole)
 
     def flow(self, value: object) -> None:
         flow = mapping(value)

@@ -141,6 +141,7 @@ def test_a_file_that_is_cut_off_keeps_the_flows_before_the_cut() -> None:
     read = read_flows(WHOLE[:-100])
     assert read.items == whole.items[:-1]
     assert whole.warnings == ()
+    assert (whole.may_lack_sockets, read.may_lack_sockets) == (False, True)
     [warning] = read.warnings
     assert warning.startswith(f"the file is cut off after {len(whole.items) - 1} flows")
 
