@@ -42,7 +42,7 @@ from tests.leaks import left_behind
 
 CERTIFICATES = Path(__file__).parent / "certs"
 
-SLACK = 1.5
+SLACK = 4.0
 """Seconds that a loaded machine may add to a limit before a test calls it late."""
 
 POLLING, WEBSOCKET, BOTH = ("polling",), ("websocket",), ("polling", "websocket")

@@ -27,7 +27,7 @@ def conversation(world: World, size: int = 0) -> list[bytes]:
     other.up(post(POLL + SID, b'40{"token":"s3cret-token"}'), size)
     other.down(answer(b"ok"), size)
     wire.up(get(POLL + SID), size)
-    wire.down(answer(gzip.compress(b'40{"sid":"ijklmnop"}\x1e42["a","s3cret-token"]'), "Content-Encoding: gzip"), size)
+    wire.down(answer(gzip.compress(b'40{"sid":"ijklmnop"}\x1e42["a","s3cret-token"]', mtime=0), "Content-Encoding: gzip"), size)
     wire.up(get(POLL + SID), size)
     other.up(upgrade(SOCKET + SID), size)
     other.down(switching("Sec-WebSocket-Extensions: permessage-deflate") + text("3probe"), size)
