@@ -2,8 +2,8 @@
 
 The common ground of the two adapters, which know nothing of each other: `perplexity_labs` reads answers off Socket.IO, `ylokh_sse` off Server-Sent
 Events, and both tell them in these parts, put them together to the same `Completion`, and fail with the same errors. Everything here is pure but
-`blocking`, which lets ordinary code use what is asynchronous, `console`, what the two command lines share, and `loopback`, what the servers have in
-common on which the adapters can be tried.
+`blocking`, which lets ordinary code use what is asynchronous, `console`, what the two command lines share, `process`, how every console command of
+the house ends, and `loopback`, what the servers have in common on which the adapters can be tried.
 """
 
 from __future__ import annotations

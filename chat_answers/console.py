@@ -34,17 +34,15 @@ from chat_answers.exceptions import (
     TruncatedAnswer,
 )
 from chat_answers.parts import JSON, Citations, Finish, Part, RawChunk, ReasoningDelta, TextDelta, TextReset, ToolCall, Usage
+from chat_answers.process import FAILED, INTERRUPTED, USAGE, standard_input
 from chat_answers.providers import name_source
 
-FAILED = 1
-USAGE = 2
 UNREACHABLE = 3
 LOST = 4
-INTERRUPTED = 130
 
 EXIT_CODES = """\b
 Exit codes: 0 answered; 1 the answer failed: the service said so, or what
-came cannot be understood or is not complete, or nobody read the output;
+came cannot be understood or is not complete, or the output went nowhere;
 2 called wrongly; 3 no connection, or refused; 4 a time limit, or the
 connection was lost in the middle; 130 interrupted.
 """
@@ -90,14 +88,19 @@ def output_options(command: Command) -> Command:
 
 
 def read_question(words: tuple[str, ...]) -> str:
-    """Join the words of a question, or read it from standard input if there are none or only ``-``; raises `click.UsageError` if there is none."""
+    """Join the words of a question, or read it from standard input if there are none or only ``-``.
+
+    Raises `click.UsageError` if there is none, and `InputLost`.
+    """
     question = " ".join(words)
     if words in {(), ("-",)}:
         if (not words and is_terminal(sys.stdin)) or sys.stdin is None:
             raise click.UsageError("Give a question, or pipe one in.")
+        source = standard_input()
+        assert isinstance(source, io.BufferedIOBase)
         try:
             # Piece by piece, since Python notices Ctrl-C between two reads but not within one.
-            question = b"".join(iter(lambda: os.read(sys.stdin.fileno(), 65536), b"")).decode().strip()
+            question = b"".join(iter(lambda: source.read1(65536), b"")).decode().strip()
         except UnicodeDecodeError as error:
             raise click.UsageError(f"Standard input is not UTF-8: {error}") from error
     if not question.strip():

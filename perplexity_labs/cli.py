@@ -1,33 +1,27 @@
 """The command line's front door: what the console script ``perplexity-labs`` calls.
 
 It must run with nothing but a plain install, because its first duty is to say in one line that the commands need the ``cli`` extra; so click is
-imported only inside `main`, with `perplexity_labs.ask`, which is the command.
+imported only inside `main`, with `perplexity_labs.ask`, which is the command. How the process ends is `chat_answers.process`'s business.
 """
 
 from __future__ import annotations
 
-import sys
+from typing import NoReturn
+
+from chat_answers.process import invoke, run
 
 __all__ = ["main"]
 
-USAGE = 2
-INTERRUPTED = 130
 
-
-def main() -> None:
+def main() -> NoReturn:
     """Run the ``perplexity-labs`` command; ends the process with its exit code (2 when the ``cli`` extra is not installed)."""
-    try:
-        from perplexity_labs.ask import command
+    run("perplexity-labs", _command)
 
-        command(prog_name="perplexity-labs")
-    except ModuleNotFoundError as error:
-        if error.name != "click":
-            raise
-        print("perplexity-labs: the command line needs the cli extra: pip install 'engineio-lite[cli]'", file=sys.stderr)
-        sys.exit(USAGE)
-    except KeyboardInterrupt:
-        # Pressed while the libraries were still loading; later the command itself takes it.
-        sys.exit(INTERRUPTED)
+
+def _command() -> int:
+    from perplexity_labs.ask import command
+
+    return invoke(command, "perplexity-labs")
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ from aiohttp.typedefs import Handler
 
 from chat_answers.loopback import Entrance, LoopbackUnavailable, ThreadedServer
 from chat_answers.parts import JSON
+from chat_answers.process import run
 from perplexity_labs import smalltalk
 from perplexity_labs.messages import DEFAULT_EVENT, REPLY_SUFFIX, ROLES
 
@@ -378,4 +379,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run("perplexity_labs.loopback", main)

@@ -21,10 +21,8 @@ from typing import Any, NoReturn, TextIO
 import click
 import msgspec
 
+from chat_answers.process import FAILED, INTERRUPTED
 from ylokh_sse.decoder import DEFAULT_MAX_EVENT_BYTES, EventTooLarge, ServerSentEvent, SSEDecoder
-
-FAILED = 1
-INTERRUPTED = 130
 
 READ_BYTES = 65536
 """What one read may bring, as much as a pipe holds. A read returns with less as soon as there is anything."""
@@ -50,8 +48,8 @@ def decode(as_json: bool, chunk_size: int | None, max_event_bytes: int) -> NoRet
     """Decode an event stream from standard input.
 
     \b
-    Exit codes: 0 the stream has ended; 1 an event is too large, or nobody
-    reads the output any more; 2 called wrongly; 130 interrupted.
+    Exit codes: 0 the stream has ended; 1 an event is too large, or the output
+    went nowhere; 2 called wrongly; 130 interrupted.
     """
     if sys.stdin is None:  # what Python makes of `command <&-`
         raise click.UsageError("Standard input is closed: pipe an event stream in.")

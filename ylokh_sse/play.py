@@ -8,8 +8,9 @@ import threading
 
 import click
 
-from chat_answers.console import FAILED, conversation, harmless, make_printer
+from chat_answers.console import conversation, harmless, make_printer
 from chat_answers.loopback import LoopbackUnavailable
+from chat_answers.process import FAILED
 from ylokh_sse.exceptions import ReplayMismatch
 from ylokh_sse.replay import serve
 

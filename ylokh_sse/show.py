@@ -39,8 +39,8 @@ def show(file: str, as_json: bool, full: bool) -> None:
     """Show what was asked and answered in the capture FILE.
 
     \b
-    Exit codes: 0 shown; 1 the file cannot be read, or is no capture, or
-    nobody reads the output any more; 2 called wrongly.
+    Exit codes: 0 shown; 1 the file cannot be read, or is no capture, or the
+    output went nowhere; 2 called wrongly.
     """
     with conversation(make_printer(as_json=as_json)):
         capture = load(file)

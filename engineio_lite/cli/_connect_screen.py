@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import sys
 from collections.abc import Mapping
-from typing import Final, TextIO
+from typing import Final
 
 from rich.console import Console
 from rich.text import Text as RichText
@@ -57,13 +56,13 @@ class JSONScreen:
     def __call__(self, note: Note) -> None:
         """Show one more; raises `OSError` if nobody takes it."""
         found = as_object(note, self._secrets)
-        if found is not None:
-            # The standard library's encoder, because it escapes whatever is not ASCII, half surrogate pairs included.
-            print(json.dumps(found), flush=True)
-        if isinstance(note, Failure):
+        if isinstance(note, Failure):  # first where somebody may still read
             _print(self._errors, error_line(note, self._secrets), 0)
         elif isinstance(note, Text):
             print(note.text, file=sys.stderr, flush=True)
+        if found is not None:
+            # The standard library's encoder, because it escapes whatever is not ASCII, half surrogate pairs included.
+            print(json.dumps(found), flush=True)
 
 
 def _print(console: Console, line: Line, indent: int) -> None:
@@ -108,11 +107,3 @@ def forgive_characters() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-
-
-def abandon(stream: TextIO | None) -> None:
-    """Nobody reads this any more: what is left in it goes nowhere, or Python would complain at its end."""
-    if stream is not None:
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, stream.fileno())
-        os.close(null)

@@ -208,12 +208,16 @@ class Session:
         self.note(State(self.now, state, about))
 
     def flush(self) -> None:
-        """Show what waits to be shown."""
-        while self._notes and not self.broken.done():
+        """Show what waits to be shown. Where nobody takes it any more only errors are, which have a stream of their own."""
+        while self._notes:
+            note = self._notes.popleft()
+            if self.broken.done() and not isinstance(note, Failure):
+                continue
             try:
-                self._show(self._notes.popleft())
+                self._show(note)
             except OSError as error:
-                self.broken.set_result(error)
+                if not self.broken.done():
+                    self.broken.set_result(error)
 
     def _heard(self, event: EventReceived) -> None:
         """The client has an event: whoever waits for it goes on, and a question can be answered."""

@@ -1,12 +1,14 @@
 """What the commands share: a console, an error as one readable line, exit codes.
 
-Exit codes of ``engineio-lite``: 0 all well; 1 the command did its work and found something wrong (each says what); 2 it was called wrongly, or
-something it needs is not installed; 3 no connection, or a refusal; 4 a time limit, or a connection lost on the way; 130 interrupted.
+Exit codes of ``engineio-lite``: 0 all well; 1 the command did its work and found something wrong (each says what), or its output went nowhere; 2 it
+was called wrongly, or something it needs is not installed; 3 no connection, or a refusal; 4 a time limit, or a connection lost on the way; 130
+interrupted.
 """
 
 from __future__ import annotations
 
 import functools
+import json
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -14,13 +16,15 @@ from typing import Any, NoReturn
 from rich.console import Console
 from rich.markup import escape
 
+from chat_answers.process import INTERRUPTED, USAGE
+from engineio_lite.capture.visible import visible
 from engineio_lite.exceptions import CaptureError, ConnectionClosed, ConnectRefused, EngineIOError, LocalProtocolError, TimedOut, TransportClosed
 
+__all__ = ["FOUND", "INTERRUPTED", "LOST", "UNREACHABLE", "USAGE", "exit_code", "fail", "print_json", "readable_errors"]
+
 FOUND = 1
-USAGE = 2
 UNREACHABLE = 3
 LOST = 4
-INTERRUPTED = 130
 
 
 def exit_code(error: EngineIOError) -> int:
@@ -39,8 +43,17 @@ def exit_code(error: EngineIOError) -> int:
 def fail(message: str, code: int, fix: str | None = None) -> NoReturn:
     """End the process with one line on standard error, and the remedy if there is one."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print(f"[bold red]error:[/] {escape(message)}" + (f" [dim]— {escape(fix)}[/]" if fix else ""))
+    console.print(f"[bold red]error:[/] {escape(visible(message))}" + (f" [dim]— {escape(visible(fix))}[/]" if fix else ""))
     sys.exit(code)
+
+
+def print_json(text: str) -> None:
+    """Print a line of JSON; what the encoding of standard output does not know is escaped as JSON does it."""
+    try:
+        text.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        text = json.dumps(json.loads(text))
+    print(text)
 
 
 def readable_errors(command: Callable[..., Any]) -> Callable[..., Any]:

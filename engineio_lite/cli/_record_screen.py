@@ -16,9 +16,10 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
+from chat_answers.process import OutputLost, abandon
 from engineio_lite.capture.format import encode_line
 from engineio_lite.capture.lines import Direction, Line
-from engineio_lite.cli._connect_screen import abandon, forgive_characters, is_spelled
+from engineio_lite.cli._connect_screen import forgive_characters, is_spelled
 from engineio_lite.cli._record_lines import ARROWS, Row, row_of
 
 INTERVAL: Final = 0.05
@@ -35,11 +36,15 @@ _PLAINLY: Final = str.maketrans({"─": "-", "▶": ">", "◀": "<", "…": "...
 
 
 class Remarks(Console):
-    """Says what is not a line. Nobody has to listen: rich would end the process for it, and the recording with it."""
+    """Says what is not a line. Nobody has to listen: the recording goes on."""
 
-    def on_broken_pipe(self) -> None:
-        self.quiet = True
-        abandon(sys.stderr if self.stderr else sys.stdout)
+    def say(self, words: str) -> None:
+        """Print a line, in rich's markup."""
+        try:
+            self.print(words)
+        except OutputLost:
+            self.quiet = True
+            abandon(sys.stdout)
 
 
 class Screen:

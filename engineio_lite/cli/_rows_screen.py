@@ -38,7 +38,7 @@ _PLAINLY: Final = str.maketrans({"─": "-", "▶": ">", "◀": "<", "…": "...
 class RowsScreen:
     """Prints rows on standard output; `width` is in columns, None for that of the terminal, `full` is not to cut anything.
 
-    Raises BrokenPipeError when nobody reads any more.
+    Raises `OutputLost` when nobody takes it any more.
     """
 
     def __init__(self, width: int | None, *, full: bool) -> None:

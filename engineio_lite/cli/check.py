@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import re
 import sys
 from collections.abc import Sequence
@@ -12,7 +14,8 @@ import msgspec
 from rich.console import Console
 from rich.markup import escape
 
-from engineio_lite.capture.file import load
+from engineio_lite.capture.file import read
+from engineio_lite.capture.format import DEFAULT_LOAD_LIMITS
 from engineio_lite.capture.inspection import Finding, inspect
 from engineio_lite.causes import Cause
 from engineio_lite.cli._console import FOUND, USAGE, fail, readable_errors
@@ -42,8 +45,9 @@ def command(files: Sequence[Path], allow: Sequence[str], as_json: bool) -> None:
     random words.
 
     \b
-    Exit codes: 0 nothing found; 1 something looks like a secret; 2 a file
-    that cannot be read or is no capture; 130 interrupted.
+    Exit codes: 0 nothing found; 1 something looks like a secret, or the
+    output went nowhere; 2 a file that cannot be read or is no capture;
+    130 interrupted.
     """
     _check_patterns(allow)
     found = False
@@ -65,19 +69,29 @@ def _check_patterns(patterns: Sequence[str]) -> None:
 
 def _inspect(path: Path, allow: Sequence[str]) -> list[Finding]:
     try:
-        _require_capture(path)
-        with path.open(encoding="utf-8-sig", errors="replace", newline="\n") as file:
-            return list(inspect(file, allow=allow))
+        data = _content(path)
+        _require_capture(data, path)
+        return list(inspect(io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", errors="replace", newline="\n"), allow=allow))
     except OSError as error:
         fail(f"{path}: {error.strerror}", USAGE)
     except CaptureError as error:
         fail(str(error), USAGE, error.fix)
 
 
-def _require_capture(path: Path) -> None:
+def _content(path: Path) -> bytes:
+    """What is in a file, which is read once: a pipe has nothing to say the second time, and would pass for clean."""
+    limit = DEFAULT_LOAD_LIMITS.max_file
+    with path.open("rb") as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise CaptureError(f"expected a capture of at most {limit} bytes, got more", cause=Cause.CAPTURE_TOO_LARGE, path=str(path))
+    return data
+
+
+def _require_capture(data: bytes, path: Path) -> None:
     """What is no capture at all must not pass for a clean one; one that is damaged, or of another kind or version, is looked through all the same."""
     try:
-        load(path)
+        read(io.BytesIO(data), path=str(path))
     except CaptureError as error:
         if error.cause is Cause.NOT_A_CAPTURE:
             raise
@@ -85,7 +99,8 @@ def _require_capture(path: Path) -> None:
 
 def _show(path: Path, finding: Finding, as_json: bool) -> None:
     if as_json:
-        sys.stdout.write(msgspec.json.encode({"file": str(path), **msgspec.structs.asdict(finding)}).decode() + "\n")
+        # The standard library's encoder, because the name of a file may be no text.
+        print(json.dumps({"file": str(path), **msgspec.structs.asdict(finding)}))
         return
     console = Console(highlight=False, soft_wrap=True)
     where = f"{path}:{finding.line}" + (f" {finding.path}" if finding.path else "")

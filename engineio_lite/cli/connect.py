@@ -15,10 +15,11 @@ import asyncio
 import math
 import os
 import re
+import signal
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -30,7 +31,7 @@ from engineio_lite.aio import ConnectOptions, connect_socketio
 from engineio_lite.capture.redaction import Secrets, strings
 from engineio_lite.cli._connect_commands import MAX_LINE, LineFault, names_a_secret, parse_object
 from engineio_lite.cli._connect_notes import Closed, State, failure
-from engineio_lite.cli._connect_screen import JSONScreen, TextScreen, abandon
+from engineio_lite.cli._connect_screen import JSONScreen, TextScreen
 from engineio_lite.cli._connect_session import CommandFailed, Session, read_object
 from engineio_lite.cli._connect_watch import Watcher
 from engineio_lite.cli._console import FOUND, INTERRUPTED, LOST, UNREACHABLE, USAGE, fail, readable_errors
@@ -41,6 +42,9 @@ from engineio_lite.state import CloseReason
 
 PATIENCE: Final = 10.0
 """Seconds that a call and a wait wait, and a script for what it sent to leave."""
+
+TERMINATED: Final = 128 + signal.SIGTERM
+"""What a shell would report."""
 
 LEAVE: Final = 1.0
 """Seconds for telling a server that we leave: who presses Ctrl-D does not want to wait for one that has stopped listening."""
@@ -161,8 +165,8 @@ def command(
       echo 'call echo 1 {"a": 2}' | engineio-lite connect http://127.0.0.1:3000
 
     \b
-    Exit codes: 0 everything was done; 1 a line of a script failed; 2 called
-    wrongly; 3 no connection, or refused; 4 the connection was lost;
+    Exit codes: 0 everything was done; 1 a line of a script failed, or the
+    output went nowhere; 2 called wrongly; 3 no connection, or refused; 4 the connection was lost;
     130 interrupted.
     """
     by_hand = _is_terminal(sys.stdin) and _is_terminal(sys.stdout) and not as_json and not lines
@@ -191,7 +195,7 @@ def command(
         wait,
         stop_on_error,
     )
-    sys.exit(asyncio.run(_converse(choices)))
+    sys.exit(_run(_converse(choices)))
 
 
 def _timeouts(seconds: float | None) -> Timeouts:
@@ -238,6 +242,31 @@ def _learn_url(url: str, secrets: Secrets) -> None:
 # -------------------------------------------------------------------------------------------------------------------------------- the session
 
 
+def _run(conversation: Coroutine[Any, Any, int]) -> int:
+    """Run it to its end. SIGTERM cancels it, as Ctrl-C does a script: a terminal must be given back as it was, and the server told."""
+    ended = False
+
+    async def run() -> int:
+        task = asyncio.current_task()
+        assert task is not None
+
+        def end() -> None:
+            nonlocal ended
+            ended = True
+            task.cancel()
+
+        if sys.platform != "win32" and signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end)
+        return await conversation
+
+    try:
+        return asyncio.run(run())
+    except asyncio.CancelledError:
+        if ended:
+            return TERMINATED
+        raise
+
+
 async def _converse(choices: Choices) -> int:
     """Connect, talk, leave; the exit code."""
     secrets = Secrets()
@@ -277,6 +306,8 @@ async def _converse(choices: Choices) -> int:
             patience = choices.patience * ((choices.retries or 0) + 2)
     finally:
         late = await _leave(session, patience)
+    if code in (0, FOUND) and session.broken.done() and not late:
+        raise session.broken.result()
     return LOST if late else FOUND if session.failed and code == 0 and not choices.by_hand else code
 
 
@@ -288,9 +319,6 @@ async def _leave(session: Session, patience: float | None) -> bool:
         session.note(failure(session.now, error))
         session.flush()
         return True
-    finally:
-        if session.broken.done():
-            abandon(sys.stdout)
     return False
 
 

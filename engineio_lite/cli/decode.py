@@ -16,7 +16,6 @@ the text.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from types import MappingProxyType
@@ -28,9 +27,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from chat_answers.process import standard_input
 from engineio_lite import packet as engineio
 from engineio_lite import socketio
-from engineio_lite.cli._console import FOUND
+from engineio_lite.cli._console import FOUND, readable_errors
 from engineio_lite.exceptions import DecodeError, elide
 from engineio_lite.limits import DEFAULT_LIMITS
 from engineio_lite.payload import SEPARATOR, decode_payload, is_version_3_payload
@@ -249,13 +249,14 @@ def _point_at(text: str, offset: int) -> str:
 @click.option("--layer", type=click.Choice([layer.value for layer in Layer]), help="What each line is. Without it: an Engine.IO frame and all in it.")
 @click.option("--json", "as_json", is_flag=True, help="Read one JSON object a line, write one a line; needs --layer.")
 @click.option("--lenient", is_flag=True, help="Accept what lax peers send: sloppy base64, reserved event names.")
+@readable_errors
 def decode(layer: str | None, as_json: bool, lenient: bool) -> None:
     """Decode frames from standard input, one a line.
 
     \b
     Exit codes: 0 every line was read; 1 a frame is faulty (with --json: a
-    line is no input; there, a faulty frame is a result like any other);
-    2 wrong usage.
+    line is no input; there, a faulty frame is a result like any other), or
+    the output went nowhere; 2 wrong usage; 130 interrupted.
     """
     chosen = None if layer is None else Layer(layer)
     if not as_json:
@@ -268,7 +269,7 @@ def decode(layer: str | None, as_json: bool, lenient: bool) -> None:
 
 
 def _lines() -> Iterator[bytes]:
-    for line in sys.stdin.buffer:
+    for line in standard_input():
         yield line.removesuffix(b"\n").removesuffix(b"\r")
 
 

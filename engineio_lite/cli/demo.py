@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
-import sys
 from collections.abc import Sequence
 
 import click
@@ -24,7 +23,7 @@ from chat_answers import ChatError
 from chat_answers.loopback import LoopbackUnavailable
 from engineio_lite.capture import Recorder, Row, timeline
 from engineio_lite.capture.timeline import DOWN, UP
-from engineio_lite.cli._console import FOUND, USAGE, fail, readable_errors
+from engineio_lite.cli._console import FOUND, USAGE, fail, print_json, readable_errors
 
 PING_INTERVAL = 1
 """Seconds between the server's pings: short, so that one comes while the answer streams; whole, because python-engineio truncates it."""
@@ -57,7 +56,7 @@ def command(question: str, show_all: bool, as_json: bool) -> None:
     rows = demonstrate(console, question)
     if as_json:
         for row in rows:
-            sys.stdout.write(msgspec.json.encode(row).decode() + "\n")
+            print_json(msgspec.json.encode(row).decode())
     else:
         show(console, rows if show_all else folded(rows))
     console.print(verdict(rows))

@@ -22,9 +22,9 @@ from engineio_lite.capture.lines import Note
 from engineio_lite.capture.steps import GAP
 from engineio_lite.capture.values import to_json, write_json
 from engineio_lite.capture.visible import json_text, visible
-from engineio_lite.cli._captures import read_capture, until_nobody_reads
+from engineio_lite.cli._captures import read_capture
 from engineio_lite.cli._connect_screen import forgive_characters
-from engineio_lite.cli._console import FOUND, readable_errors
+from engineio_lite.cli._console import FOUND, print_json, readable_errors
 from engineio_lite.cli._rows_screen import MIN_WIDTH, RowsScreen
 from engineio_lite.cli._show_rows import ARROWS, Row
 
@@ -50,7 +50,6 @@ def _paths(context: click.Context, parameter: click.Parameter, values: tuple[str
 @click.option("--full", is_flag=True, help="Cut nothing, and show every packet.")
 @click.option("--json", "as_json", is_flag=True, help="Print one packet that differs a line as JSON.")
 @readable_errors
-@until_nobody_reads
 def command(a: Path, b: Path, ignore: list[JSONPath], context: int, width: int | None, full: bool, as_json: bool) -> None:
     """Compare two captures as conversations: what was said, in which order.
 
@@ -59,7 +58,7 @@ def command(a: Path, b: Path, ignore: list[JSONPath], context: int, width: int |
     crossed on their way. Sessions are paired in their order.
 
     \b
-    Exit codes: 0 the same; 1 different; 2 a file cannot be read or is no
+    Exit codes: 0 the same; 1 different, or the output went nowhere; 2 a file cannot be read or is no
     capture, or wrong usage; 130 interrupted.
     """
     captures = read_capture(a), read_capture(b)
@@ -68,11 +67,10 @@ def command(a: Path, b: Path, ignore: list[JSONPath], context: int, width: int |
     if as_json:
         for session in sessions:
             for found in as_objects(session):
-                sys.stdout.write(write_json(found) + "\n")
+                print_json(write_json(found))
     else:
         _Report(RowsScreen(width, full=full), None if full else context).show(captures, sessions)
     if not all(session.is_same for session in sessions):
-        sys.stdout.flush()
         sys.exit(FOUND)
 
 

@@ -1,17 +1,13 @@
 """`engineio-lite import`: another tool's recording becomes a capture.
 
 Thin: files are opened here and tshark is run (`_tshark.py`), everything that is understood of them is `engineio_lite.capture.importers`. The capture
-is written beside its name and moved there when it is whole, so whatever goes wrong leaves what was there before.
+is written whole or not at all (`_output_file.py`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import sys
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 from urllib.parse import urlsplit
@@ -19,6 +15,7 @@ from urllib.parse import urlsplit
 import click
 import msgspec
 
+from chat_answers.process import OutputLost
 from engineio_lite import __version__
 from engineio_lite.capture import DEFAULT_REDACTION, Head, Line, Redaction, Redactor, Writer
 from engineio_lite.capture.importers import (
@@ -38,14 +35,13 @@ from engineio_lite.capture.importers.sniff import unpacked
 from engineio_lite.capture.lines import Note
 from engineio_lite.capture.trace import Trace
 from engineio_lite.causes import Cause
-from engineio_lite.cli._console import FOUND, USAGE, fail
+from engineio_lite.cli._console import FOUND, USAGE, fail, readable_errors
 from engineio_lite.cli._import_report import Report, Source, make_report, tell
+from engineio_lite.cli._output_file import STANDARD_OUTPUT, whole_or_nothing
 from engineio_lite.cli._tshark import dissect
 
 MAX_FILE: Final = 1024 * 1024 * 1024
 """Bytes of a recording that is read into memory."""
-
-STANDARD_OUTPUT: Final = "-"
 
 
 def read_trace(path: Path, *, tshark: str | None = None, ports: Sequence[int] = ()) -> tuple[Kind, Trace]:
@@ -134,34 +130,10 @@ def _host(url: str) -> str:
         return ""
 
 
-@contextlib.contextmanager
-def _whole_or_nothing(out: str) -> Iterator[BinaryIO]:
-    """A file that gets its name when everything is in it; standard output for ``-``."""
-    if out == STANDARD_OUTPUT:
-        yield sys.stdout.buffer
-        return
-    path = Path(out).resolve()  # what a link points at is replaced, not the link
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        try:
-            yield file  # type: ignore[misc]  # a BinaryIO in all but name
-            file.flush()
-            os.chmod(file.name, 0o666 & ~_umask())
-            os.replace(file.name, path)
-        except BaseException:
-            os.unlink(file.name)
-            raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def write_capture(found: Reconstruction, out: str, redactor: Redactor) -> list[Line]:
+def write_capture(found: Reconstruction, out: str, sources: Sequence[Path], redactor: Redactor) -> list[Line]:
     """Write a capture to a file, or to standard output; return its lines as they were written, redacted."""
     head = Head(by=f"engineio_lite {__version__}", at=found.at, source=found.source)
-    with _whole_or_nothing(out) as file:
+    with whole_or_nothing(out, sources) as file:
         writer = Writer(file, head, redactor)
         written = [writer.write(line) for line in found.lines]
     return [line for line in written if line is not None]
@@ -189,6 +161,7 @@ def _kept(context: click.Context, parameter: click.Parameter, values: tuple[str,
 @click.option("--keep", multiple=True, metavar="NAME=VALUE", callback=_kept, help="A value of the auth payload that is no secret.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if packets may be missing.")
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
+@readable_errors
 def import_(
     files: tuple[Path, ...], out: str, ports: tuple[int, ...], tshark: str | None, keep: Mapping[str, Sequence[str]], strict: bool, as_json: bool
 ) -> None:
@@ -203,13 +176,16 @@ def import_(
     \b
     Exit codes: 0 imported, also if there are gaps (packets may be missing),
     which are reported; 1 there is no Engine.IO in it and nothing was written,
-    or there are gaps and --strict; 2 a file cannot be read, tshark is missing
-    or failed, or wrong usage: nothing was written.
+    or there are gaps and --strict, or standard output takes no more; 2 a file
+    cannot be read, OUT cannot be written or is one of them, tshark is missing
+    or failed, or wrong usage: nothing was written; 130 interrupted.
     """
     try:
         report = run(files, out, ports=ports, tshark=tshark, redaction=Redaction(auth_keep=keep))
     except ImportFailed as error:
         fail(str(error), USAGE, error.fix)
+    except OutputLost:
+        raise
     except OSError as error:
         fail(f"{error.filename or out}: {error.strerror or error}", USAGE)
     _say(report, as_json=as_json, to_error=out == STANDARD_OUTPUT)
@@ -227,14 +203,14 @@ def run(files: Sequence[Path], out: str, *, ports: Sequence[int] = (), tshark: s
     if not found.lines and not any(trace.items for trace in traces):
         # A recording in which there is nothing at all, which some tools make of a socket that was still open: not a wrong file, only a lost one.
         found = msgspec.structs.replace(found, lines=(Note(session=0, what="gap", text="there is nothing in the recording"),))
-    lines = write_capture(found, out, make_redactor(traces, redaction)) if found.lines else []
+    lines = write_capture(found, out, files, make_redactor(traces, redaction)) if found.lines else []
     sources = [Source(file=str(path), format=kind.value, entries=len(trace.items)) for path, (kind, trace) in zip(files, read, strict=True)]
     return make_report(sources, out, lines, found.warnings)
 
 
 def _say(report: Report, *, as_json: bool, to_error: bool) -> None:
     if as_json:
-        click.echo(json.dumps({**msgspec.to_builtins(report), "gaps": report.gaps}, ensure_ascii=False), err=to_error)
+        click.echo(json.dumps({**msgspec.to_builtins(report), "gaps": report.gaps}), err=to_error)
         return
     for line in tell(report):
         click.echo(line, err=to_error)

@@ -17,7 +17,6 @@ from typing import Any, Final, NoReturn
 
 import click
 import msgspec
-from rich.console import Console
 from rich.markup import escape
 
 from engineio_lite.capture.lines import Line
@@ -138,12 +137,12 @@ def _explain(error: OSError, choices: Choices, *, has_begun: bool) -> NoReturn:
     fail(f"cannot listen on {choices.host} port {choices.port}: {words}", USAGE, "name another port with --listen")
 
 
-def _announce(console: Console, recording: Recording, choices: Choices) -> None:
+def _announce(console: Remarks, recording: Recording, choices: Choices) -> None:
     where = f"{escape(recording.upstream)} into {escape(str(choices.output))}"
-    console.print(f"[bold]Recording[/] what passes from [bold cyan]{recording.url}[/] to {where}")
-    console.print("[dim]Give the client that URL in place of the server's. Ctrl-C ends the recording.[/]")
+    console.say(f"[bold]Recording[/] what passes from [bold cyan]{recording.url}[/] to {where}")
+    console.say("[dim]Give the client that URL in place of the server's. Ctrl-C ends the recording.[/]")
     if not _is_loopback(choices.host):
-        console.print("[bold red]Whoever reaches this address can use the server through it.[/]")
+        console.say("[bold red]Whoever reaches this address can use the server through it.[/]")
 
 
 def _is_loopback(host: str) -> bool:
@@ -175,12 +174,12 @@ def _interrupted() -> Iterator[asyncio.Future[object]]:
         heed_no_more()
 
 
-def _sum_up(console: Console, recording: Recording, output: Path) -> None:
+def _sum_up(console: Remarks, recording: Recording, output: Path) -> None:
     sessions, packets = recording.sessions, recording.packets
     if not sessions:
-        console.print(f"\n[bold]No session[/] passed. Did the client get {recording.url} as the server's URL?")
+        console.say(f"\n[bold]No session[/] passed. Did the client get {recording.url} as the server's URL?")
         return
-    console.print(f"\n[bold]{_counted(sessions, 'session')}[/], {_counted(packets, 'packet')} in [bold]{escape(str(output))}[/]")
+    console.say(f"\n[bold]{_counted(sessions, 'session')}[/], {_counted(packets, 'packet')} in [bold]{escape(str(output))}[/]")
 
 
 def _counted(number: int, thing: str) -> str:

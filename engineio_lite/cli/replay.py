@@ -20,11 +20,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from chat_answers.loopback import LoopbackUnavailable
+from chat_answers.process import OutputLost
 from engineio_lite.aio.options import ConnectOptions
 from engineio_lite.capture.file import Capture, load
 from engineio_lite.capture.lines import Direction
 from engineio_lite.capture.values import to_json
-from engineio_lite.cli._console import FOUND, INTERRUPTED, USAGE, fail, readable_errors
+from engineio_lite.cli._console import FOUND, INTERRUPTED, USAGE, fail, print_json, readable_errors
 from engineio_lite.exceptions import CaptureError, EngineIOError
 from engineio_lite.replay.as_client import against
 from engineio_lite.replay.as_server import PlayedServer, PlayOptions, serve
@@ -98,6 +99,8 @@ def command(served: Path | None, url: str | None, computed: Path | None, file: P
         fail(str(error), USAGE, error.fix)
     except LoopbackUnavailable as error:
         fail(str(error), USAGE)
+    except OutputLost:
+        raise
     except OSError as error:
         fail(f"{path}: {error.strerror}", USAGE)
 
@@ -133,7 +136,10 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
 
 def _compute(capture: Capture, *, as_json: bool) -> NoReturn:
     report = check(capture)
-    sys.stdout.write((msgspec.json.encode(report).decode() if as_json else str(report)) + "\n")
+    if as_json:
+        print_json(msgspec.json.encode(report).decode())
+    else:
+        print(report)
     sys.exit(0 if report.is_same else FOUND)
 
 

@@ -6,7 +6,6 @@ a Socket.IO packet, the same for every transport. As a page a ladder diagram, in
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -16,14 +15,16 @@ import click
 import msgspec
 from msgspec import UNSET
 
+from chat_answers.process import OutputLost
 from engineio_lite.capture.file import Capture
 from engineio_lite.capture.lines import Direction
 from engineio_lite.capture.steps import Step, StepKind, read_steps
 from engineio_lite.capture.values import to_json, write_json
 from engineio_lite.capture.visible import visible
-from engineio_lite.cli._captures import read_capture, until_nobody_reads
+from engineio_lite.cli._captures import read_capture
 from engineio_lite.cli._connect_screen import forgive_characters
-from engineio_lite.cli._console import USAGE, fail, readable_errors
+from engineio_lite.cli._console import USAGE, fail, print_json, readable_errors
+from engineio_lite.cli._output_file import whole_or_nothing
 from engineio_lite.cli._rows_screen import MIN_WIDTH, RowsScreen
 from engineio_lite.cli._show_rows import Row, Rows, sessions_of
 
@@ -81,7 +82,6 @@ def _namespaces(context: click.Context, parameter: click.Parameter, values: tupl
 @click.option("--json", "as_json", is_flag=True, help="Print one Socket.IO packet a line as JSON; with --engine everything.")
 @click.option("--html", metavar="OUT", help="Write a page with a ladder diagram instead; - is standard output.")
 @readable_errors
-@until_nobody_reads
 def command(
     file: Path, as_json: bool, html: str | None, width: int | None, full: bool, direction: str | None, engine: bool | None, **wanted: Any
 ) -> None:
@@ -91,8 +91,9 @@ def command(
     "namespace", "id", "data"}; attachments are {"$bin": base64}.
 
     \b
-    Exit codes: 0 shown; 2 FILE cannot be read or is no capture, or wrong
-    usage; 130 interrupted.
+    Exit codes: 0 shown; 1 the output went nowhere; 2 FILE cannot be read or
+    is no capture, OUT cannot be written or is FILE, or wrong usage;
+    130 interrupted.
     """
     if as_json and html is not None:
         raise click.UsageError("--json and --html are two different things")
@@ -102,7 +103,7 @@ def command(
     shown = list(filter(choice, steps))
     forgive_characters()
     if html is not None:
-        _write_page(html, capture, shown)
+        _write_page(html, file, capture, shown)
     elif as_json:
         _print_json(shown, everything=engine is True)
     else:
@@ -139,10 +140,9 @@ def _about(capture: Capture, steps: list[Step]) -> Iterator[Row]:
 
 
 def _print_json(steps: Iterable[Step], *, everything: bool) -> None:
-    write = sys.stdout.write
     for step in steps:
         if everything or step.kind in (StepKind.PACKET, StepKind.MESSAGE):
-            write(write_json(as_object(step)) + "\n")
+            print_json(write_json(as_object(step)))
 
 
 def as_object(step: Step) -> dict[str, object]:
@@ -164,16 +164,16 @@ def as_object(step: Step) -> dict[str, object]:
 # --- as a page
 
 
-def _write_page(output: str, capture: Capture, steps: list[Step]) -> None:
+def _write_page(output: str, source: Path, capture: Capture, steps: list[Step]) -> None:
     make_page = _page()
     page = make_page(capture.head, steps, title=Path(capture.path or "capture").name, remarks=capture.remarks)
-    if output == "-":
-        sys.stdout.write(page)
-        return
     try:
-        Path(output).write_text(page, encoding="utf-8", newline="\n")
+        with whole_or_nothing(output, [source]) as file:
+            file.write(page.encode("utf-8", "backslashreplace"))  # the name of a file may be no text
+    except OutputLost:
+        raise
     except OSError as error:
-        fail(f"{output}: {error.strerror}", USAGE)
+        fail(f"{error.filename or output}: {error.strerror}", USAGE)
 
 
 def _page() -> Callable[..., str]:

@@ -294,7 +294,7 @@ def test_a_reader_that_has_seen_enough_may_leave(tmp_path: Path, options: Sequen
         assert process.stderr is not None
         assert process.stdout.readline()
         process.stdout.close()
-        assert (process.stderr.read(), process.wait(30)) == (b"", 0)
+        assert (process.stderr.read(), process.wait(30)) == (b"", 1)
 
 
 def test_a_page_without_its_extra_is_one_line(upgraded: Path) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import get_args
 
 from chat_answers.loopback import LoopbackUnavailable
+from chat_answers.process import run
 from ylokh_sse.loopback.script import Call, CutHow, Reply, Script
 from ylokh_sse.loopback.server import DEFAULT_MODELS, LoopbackServer, serve
 
@@ -73,4 +74,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run("ylokh_sse.loopback", main)
