@@ -122,10 +122,11 @@ async def test_what_node_refuses_is_refused_in_the_same_words(peer_server: Start
 
 async def _story_of_an_end(http: aiohttp.ClientSession, url: str, body: bytes) -> tuple[Said, Said | None, Said]:
     """What a session says to a POST that ends it, to whoever waits for it, and to the next who asks."""
-    for _ in range(5):
+    for attempt in range(10):
         query = OWN.format(sid=await open_session(http, url))
         # Node answers the good packet before it reads the bad one, so there nobody waits for what ours cannot say any more.
         waiting = asyncio.create_task(say(http, url, Ask(query))) if b"good" not in body else None
+        await asyncio.sleep(0.01 * attempt)  # 0 lets the GET begin, and so have the connection that is open
         posted = await say(http, url, Ask(query, "POST", body))
         waited = None if waiting is None else await waiting
         if waited is None or waited[0] == 200:
