@@ -8,6 +8,7 @@ Every console script goes through `run`, so that its ends are the same whatever 
 - Standard error that takes no more is no reason to fail: what is said there is lost, the exit code stands.
 - Standard input that cannot be read raises `InputLost`, and ends the command with exit code 2.
 - A character that the encoding of a stream does not know is written as an escape.
+- Ctrl-C is exit code 130 from the start, also while libraries are still `loading`.
 - SIGTERM and SIGHUP unwind the command as Ctrl-C does, so that no half-written file stays behind and servers are told; 128 and the signal's number.
 - A library of the ``cli`` extra that is missing is one line, and exit code 2. That is why nothing but the standard library is imported here.
 
@@ -22,13 +23,14 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NoReturn, TextIO
 
 if TYPE_CHECKING:
     import click
 
-__all__ = ["FAILED", "INTERRUPTED", "USAGE", "InputLost", "OutputLost", "abandon", "invoke", "run", "standard_input"]
+__all__ = ["FAILED", "INTERRUPTED", "USAGE", "InputLost", "OutputLost", "abandon", "invoke", "loading", "run", "standard_input"]
 
 FAILED: Final = 1
 USAGE: Final = 2
@@ -198,7 +200,7 @@ def _outcome(name: str, main: Callable[[], object]) -> int:
     except SystemExit as ended:
         return _code(ended)
     except KeyboardInterrupt:
-        # Pressed while the libraries were still loading; later the command itself takes it.
+        # Pressed between two steps; within one, the command itself takes it.
         return INTERRUPTED
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] not in _EXTRA:
@@ -212,6 +214,26 @@ def _outcome(name: str, main: Callable[[], object]) -> int:
     except InputLost as lost:
         print(f"error: standard input cannot be read: {lost.strerror} — pipe something in, or name a file", file=sys.stderr)
         return USAGE
+
+
+@contextlib.contextmanager
+def loading() -> Iterator[None]:
+    """Load libraries in this block: Ctrl-C ends the process at once meanwhile, with exit code 130.
+
+    Nothing has begun that would need an end; and there are corners of an import where Python throws a KeyboardInterrupt away, with a traceback.
+    """
+    heeded = signal.getsignal(signal.SIGINT) is signal.default_int_handler and threading.current_thread() is threading.main_thread()
+    if heeded:
+        signal.signal(signal.SIGINT, _leave)
+    try:
+        yield
+    finally:
+        if heeded:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _leave(number: int, frame: object) -> NoReturn:
+    os._exit(128 + number)
 
 
 def invoke(command: click.Command, name: str) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from chat_answers.process import invoke, run
+from chat_answers.process import invoke, loading, run
 
 __all__ = ["main"]
 
@@ -19,7 +19,8 @@ def main() -> NoReturn:
 
 
 def _command() -> int:
-    from perplexity_labs.ask import command
+    with loading():
+        from perplexity_labs.ask import command
 
     return invoke(command, "perplexity-labs")
 

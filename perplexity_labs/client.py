@@ -15,12 +15,9 @@ from chat_answers.exceptions import ConfigurationError
 from chat_answers.parts import JSON, Part
 from engineio_lite.aio import ConnectOptions, Recording, connect_socketio
 from perplexity_labs.exchange import Exchange, Reply
-from perplexity_labs.failures import URL_VARIABLE, retired
+from perplexity_labs.failures import DEFAULT_URL, URL_VARIABLE, retired
 from perplexity_labs.messages import DEFAULT_MODEL, DEFAULT_SOURCE, DEFAULT_VERSION, AnswerReader, encode_request
 from perplexity_labs.timeouts import Timeout
-
-DEFAULT_URL = "https://www.perplexity.ai"
-"""Where the service was until it was retired in 2025. Nothing there answers any more, so it is asked only by who gives this URL expressly."""
 
 DEFAULT_JWT = "anonymous-ask-user"
 """What the playground's page sent as its token: everybody's, and no secret."""

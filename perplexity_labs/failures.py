@@ -11,6 +11,9 @@ from __future__ import annotations
 from chat_answers.exceptions import ChatError, ConfigurationError, ConnectFailed, ConnectionLost, MessageError, ServiceError
 from engineio_lite import Cause, ConnectRefused, EngineIOError, LocalProtocolError
 
+DEFAULT_URL = "https://www.perplexity.ai"
+"""Where the service was until it was retired in 2025. Nothing there answers any more, so it is asked only by who gives this URL expressly."""
+
 URL_VARIABLE = "PERPLEXITY_LABS_URL"
 """The environment variable that names a server."""
 

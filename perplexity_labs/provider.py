@@ -15,8 +15,8 @@ from typing import Any, ClassVar
 
 from chat_answers.parts import Part
 from chat_answers.providers import Chunk, Url, Working, chunks
-from perplexity_labs.client import DEFAULT_URL, LabsClient, Messages
-from perplexity_labs.failures import URL_VARIABLE
+from perplexity_labs.client import LabsClient, Messages
+from perplexity_labs.failures import DEFAULT_URL, URL_VARIABLE
 from perplexity_labs.messages import DEFAULT_MODEL, MODELS
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -155,6 +157,40 @@ def test_a_signal_while_a_file_is_waited_for(number: signal.Signals, code: int, 
         printed, said = process.communicate(timeout=LIMIT)
     assert (process.returncode, printed, said) == (code, b"", b"error: interrupted\n" if number is signal.SIGINT else b"")
     assert (out.read_text(), sorted(os.listdir(tmp_path))) == ("precious", ["out", "pipe"])
+
+
+SCRIPTS = {
+    "engineio_lite": ["show", "-"],
+    "perplexity_labs": ["ask", "--base-url", "URL", "hi"],
+    "ylokh_sse": ["ask", "--base-url", "URL", "hi"],
+}
+"""Calls of the console scripts that wait for ever: for an input, or for a server that says nothing."""
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_ctrl_c_is_130_from_the_first_moment(name: str) -> None:
+    script = Command(sys.executable, "-c", f"from engineio_lite_commands import {name} as main; print(flush=True); main()")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        for delay in (0.01, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6):  # while it loads, and later
+            with script.started(*(url if word == "URL" else word for word in SCRIPTS[name])) as (process, _, printed, said):
+                printed.readline()
+                time.sleep(delay)
+                process.send_signal(signal.SIGINT)
+                assert process.wait(LIMIT) == 130
+                assert said.read() in (b"", b"\n", b"error: interrupted\n")
+
+
+def test_a_command_that_shall_ignore_ctrl_c_does() -> None:
+    code = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); from engineio_lite_commands import ylokh_sse; ylokh_sse()"
+    with Command(sys.executable, "-c", code).started("decode", "--json") as (process, stdin, printed, _):
+        for stream in (b"data: a\n\n", b"data: b\n\n"):
+            stdin.write(stream)
+            stdin.flush()
+            assert b'"data"' in printed.readline()
+            process.send_signal(signal.SIGINT)
+        stdin.close()
+        assert process.wait(LIMIT) == 0
 
 
 # ----------------------------------------------------------------------------------------------------------------------------------------- files

@@ -4,9 +4,13 @@
 over the wire can be recorded (`Client(record=…)`, `ylokh_sse.capture`) and played back (`ylokh_sse.replay`). The
 package needs nothing of `engineio_lite`: server-sent events are another protocol, and who wants only this adapter should be able to read it alone.
 The service that it is named after is gone (see docs/ylokh.md); `ylokh_sse.loopback` is a server to try it on.
+
+Importing the package loads neither asyncio nor aiohttp: who only decodes need not wait for them. Names that need them are loaded when first used.
 """
 
 from __future__ import annotations
+
+import typing
 
 from chat_answers import (
     ChatError,
@@ -34,9 +38,8 @@ from chat_answers import (
     TruncatedAnswer,
     UnexpectedResponse,
     Usage,
+    lazy,
 )
-from ylokh_sse.capture.recording import Recording
-from ylokh_sse.client import Answer, Client, ClientOptions
 from ylokh_sse.completions import CompletionReader
 from ylokh_sse.decoder import EventTooLarge, ServerSentEvent, SSEDecoder
 from ylokh_sse.exceptions import (
@@ -57,9 +60,22 @@ from ylokh_sse.exceptions import (
     YlokhError,
 )
 from ylokh_sse.limits import Limits, Timeout
-from ylokh_sse.provider import Ylokh
 from ylokh_sse.request import DEFAULT_MODEL
 from ylokh_sse.response import RetryPolicy
+
+if typing.TYPE_CHECKING:
+    from ylokh_sse.capture.recording import Recording
+    from ylokh_sse.client import Answer, Client, ClientOptions
+    from ylokh_sse.provider import Ylokh
+else:
+    _LAZY = {
+        "Answer": "ylokh_sse.client",
+        "Client": "ylokh_sse.client",
+        "ClientOptions": "ylokh_sse.client",
+        "Recording": "ylokh_sse.capture.recording",
+        "Ylokh": "ylokh_sse.provider",
+    }
+    __getattr__, __dir__ = lazy.names(__name__, _LAZY)
 
 __all__ = [
     "DEFAULT_MODEL",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from chat_answers.process import invoke, run
+from chat_answers.process import invoke, loading, run
 
 __all__ = ["main"]
 
@@ -20,6 +20,7 @@ def main() -> NoReturn:
 
 
 def _command() -> int:
-    from engineio_lite.cli.app import command
+    with loading():
+        from engineio_lite.cli.app import command
 
     return invoke(command, "engineio-lite")

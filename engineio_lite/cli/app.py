@@ -13,6 +13,7 @@ import pkgutil
 import click
 
 import engineio_lite.cli as package
+from chat_answers.process import loading
 
 __all__ = ["command"]
 
@@ -27,7 +28,8 @@ class _Commands(click.Group):
         module = self._modules().get(cmd_name)
         if module is None:
             return None
-        found = importlib.import_module(f"{package.__name__}.{module}").command
+        with loading():
+            found = importlib.import_module(f"{package.__name__}.{module}").command
         assert isinstance(found, click.Command)
         return found
 
