@@ -12,6 +12,8 @@ from types import ModuleType
 
 import pytest
 
+import engineio_lite_commands
+
 PACKAGES = [
     "chat_answers",
     "engineio_lite",
@@ -68,6 +70,16 @@ def test_a_console_command_without_its_extra_says_so_in_one_line() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 2
     assert done.stderr == "engineio-lite: the command line needs the cli extra: pip install 'engineio-lite[cli]'\n"
+
+
+@pytest.mark.parametrize("name", ["engineio-lite", "perplexity-labs", "ylokh-sse"])
+def test_a_console_script_is_registered(name: str) -> None:
+    from importlib.metadata import entry_points
+
+    [script] = entry_points(group="console_scripts", name=name)
+    assert script.load() is getattr(engineio_lite_commands, name.replace("-", "_"))
+    done = subprocess.run([Path(sys.executable).parent / name, "--version"], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "api.md"

@@ -175,15 +175,6 @@ def test_another_module_that_is_missing_is_not_mistaken_for_the_extra() -> None:
     assert "msgspec" in done.stderr.splitlines()[-1]
 
 
-def test_the_console_script_is_registered() -> None:
-    from importlib.metadata import entry_points
-
-    from ylokh_sse.cli import main
-
-    [script] = entry_points(group="console_scripts", name="ylokh-sse")
-    assert script.load() is main
-
-
 # ---------------------------------------------------------------------------------------------------------------------------- on a terminal
 
 
