@@ -172,7 +172,7 @@ def test_ctrl_c_is_130_from_the_first_moment(name: str) -> None:
     script = Command(sys.executable, "-c", f"from engineio_lite_commands import {name} as main; print(flush=True); main()")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        for delay in (0.01, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6):  # while it loads, and later
+        for delay in (0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6):  # while it loads, and later
             with script.started(*(url if word == "URL" else word for word in SCRIPTS[name])) as (process, _, printed, said):
                 printed.readline()
                 time.sleep(delay)
