@@ -223,7 +223,7 @@ FIXES: Mapping[Cause, str] = MappingProxyType(
         Cause.REPLAY_STALLED: "see which packet is awaited; name events that race with others in relax, or raise idle_limit",
         Cause.REPLAY_UNFINISHED: "record the capture again if the change is meant, or pass allow_unplayed=True",
         Cause.CAPTURE_LEVEL: "record the wire: record='run.eio.jsonl', or Recording(path, level='wire')",
-        Cause.CAPTURE_EXISTS: "choose another file, or Recording(path, overwrite=True)",
+        Cause.CAPTURE_EXISTS: "name another file, or overwrite it expressly (in Python: Recording(path, overwrite=True))",
         Cause.NOT_A_RECORDING: "give a HAR, a mitmproxy flow file, a pcap or pcapng, tshark's JSON, or a log of the DevTools protocol",
         Cause.RECORDING_VERSION: "let a current mitmproxy rewrite the file: mitmdump -nr OLD -w NEW",
         Cause.RECORDING_TOO_LARGE: "cut the recording down to the conversation in question",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
 from collections.abc import Mapping
 from typing import Any, Final
 
 import click
 
 from chat_answers.console import EXIT_CODES, Printer, conversation, make_printer, output_options, read_question
+from ylokh_sse.capture.recording import Recording
 from ylokh_sse.client import Client, Messages
 from ylokh_sse.request import DEFAULT_MODEL, KEY_VARIABLE, URL_VARIABLE
 
@@ -34,7 +37,8 @@ OPTIONS: Final = {
 @click.option("--proxy", metavar="URL", help="HTTP proxy, with user and password in it if it wants them.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), default=120.0, show_default=True, metavar="SECONDS", help="Limit for the whole.")
 @click.option("--retries", type=click.IntRange(0), default=2, show_default=True, help="Further tries, while nothing of an answer has come.")
-@click.option("--record", type=click.Path(dir_okay=False), metavar="FILE", help="Write a capture, without keys: what went over the wire, with times.")
+@click.option("--record", type=click.Path(dir_okay=False), metavar="FILE", help="Write a capture, without keys; a new file.")
+@click.option("--overwrite", is_flag=True, help="Let --record replace a file that is there.")
 @output_options
 def ask(
     question: tuple[str, ...],
@@ -47,6 +51,7 @@ def ask(
     timeout: float,
     retries: int,
     record: str | None,
+    overwrite: bool,
     stream: bool,
     as_json: bool,
     raw: bool,
@@ -58,13 +63,22 @@ def ask(
     """
     printer = make_printer(as_json=as_json, raw=raw, stream=stream, think=think)
     body = dict(map(_field, fields))
+    recording = None if record is None else _recording(record, overwrite=overwrite)
     with conversation(printer, REFUSALS):
         messages = [{"role": "user", "content": read_question(question)}]
         if system is not None:
             messages.insert(0, {"role": "system", "content": system})
-        chat = Client(base_url, api_key, proxy=proxy, timeout=timeout, retries=retries, split_reasoning=think is not None, record=record)
+        chat = Client(base_url, api_key, proxy=proxy, timeout=timeout, retries=retries, split_reasoning=think is not None, record=recording)
         show = _show_events if raw else _show_parts if stream else _show_whole
-        asyncio.run(show(chat, printer, messages, {"model": model, **body}))
+        with recording or contextlib.nullcontext():
+            asyncio.run(show(chat, printer, messages, {"model": model, **body}))
+
+
+def _recording(path: str, *, overwrite: bool) -> Recording:
+    # Before the question is read: nothing can be done with it.
+    if not overwrite and os.path.isfile(path):
+        raise click.UsageError(f"{path} is there already: name another file, or replace it with --overwrite.")
+    return Recording(path, overwrite=overwrite)
 
 
 def _field(words: str) -> tuple[str, Any]:

@@ -140,8 +140,8 @@ class TooLarge(UnexpectedResponse):
 class CaptureError(ChatError):
     """A capture cannot be written, or what is to be read is none; `path` is the file, `line` the number of the line that is meant, from 1, or None.
 
-    Causes: ``capture-not-writable``, ``capture-write-failed``, ``capture-too-large``, ``capture-closed``, ``capture-not-readable``,
-    ``capture-damaged``, ``capture-version``, ``capture-empty``.
+    Causes: ``capture-exists``, ``capture-not-writable``, ``capture-write-failed``, ``capture-too-large``, ``capture-closed``,
+    ``capture-not-readable``, ``capture-damaged``, ``capture-version``, ``capture-empty``.
     """
 
     def __init__(self, message: str, *, cause: str, fix: str | None = None, path: str = "", line: int | None = None) -> None:

@@ -375,6 +375,25 @@ async def test_a_file_that_cannot_be_written_is_told_before_anything_is_sent(tmp
         assert (caught.value.cause, server.requests) == ("capture-not-writable", [])
 
 
+async def test_a_file_that_is_there_is_not_replaced_unless_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "run.sse.jsonl"
+    path.write_text("precious")
+    async with loopback.serve() as server:
+        async with Client(server.url, record=path) as chat:
+            with pytest.raises(CaptureError, match=r"run\.sse\.jsonl: is there already") as caught:
+                await text(chat)
+        assert (caught.value.cause, server.requests, path.read_text()) == ("capture-exists", [], "precious")
+        with Recording(path, overwrite=True) as recording:
+            async with Client(server.url, record=recording) as chat:
+                await text(chat)
+    assert fate(only(load(path))) == ("complete", None)
+
+
+async def test_a_device_is_not_there_already() -> None:
+    async with loopback.serve() as server, Client(server.url, record=os.devnull) as chat:
+        await text(chat)
+
+
 async def ask_with_room_for(size: int, url: str, path: Path, error: Exception | None = None) -> Client:
     async with Client(url, record=path) as chat:
         assert chat._recording is not None
@@ -386,16 +405,15 @@ async def ask_with_room_for(size: int, url: str, path: Path, error: Exception | 
 
 
 async def test_the_client_says_on_leaving_that_something_was_not_recorded(tmp_path: Path) -> None:
-    path = tmp_path / "run.sse.jsonl"
     async with loopback.serve(Script(text="one two")) as server:
         with pytest.raises(CaptureError, match="more than 500 bytes") as caught:
-            await ask_with_room_for(500, server.url, path)
+            await ask_with_room_for(500, server.url, tmp_path / "1.sse.jsonl")
         assert caught.value.cause == "capture-too-large"
-        assert only(load(path)).end is None
-        chat = await ask_with_room_for(5000, server.url, path)
+        assert only(load(tmp_path / "1.sse.jsonl")).end is None
+        chat = await ask_with_room_for(5000, server.url, tmp_path / "2.sse.jsonl")
         await chat.aclose()  # twice is harmless
         with pytest.raises(ZeroDivisionError) as other:
-            await ask_with_room_for(500, server.url, path, ZeroDivisionError())
+            await ask_with_room_for(500, server.url, tmp_path / "3.sse.jsonl", ZeroDivisionError())
         assert "more than 500 bytes" in other.value.__notes__[0]
 
 
@@ -441,6 +459,18 @@ def test_the_command_records(more: list[str], tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert fate(only(load(path))) == ("complete", None)
     assert KEY not in path.read_text()
+
+
+def test_the_command_replaces_no_file_unless_asked_to(tmp_path: Path) -> None:
+    path = tmp_path / "run.sse.jsonl"
+    path.write_text("precious")
+    with loopback.serve(Script(text="one two")) as server:
+        words = ["ask", "--base-url", server.url, "--record", str(path), "hi"]
+        done = COMMAND.run(*words)
+        assert (done.returncode, server.requests, path.read_text()) == (2, [], "precious")
+        assert f"{path} is there already: name another file, or replace it with --overwrite" in done.stderr.replace("\n", " ")
+        assert COMMAND.run(*words, "--overwrite").returncode == 0
+    assert fate(only(load(path))) == ("complete", None)
 
 
 @pytest.mark.parametrize("more", [[], ["--no-stream"]])

@@ -486,7 +486,7 @@ def recorded(tmp_path: Path) -> Path:
     with loopback.serve(Script(text="one two"), fail_first=1, fail_with=Reply.error(429, headers={"Retry-After": "0"})) as server:
         assert Client(server.url, record=path).complete_sync("hi", stream_options=None).text == "one two"
     with loopback.serve(Script(text="one two"), fail_first=1, fail_with=Reply.error(429, headers={"Retry-After": "0"})) as server:
-        list(Client(server.url, record=path).stream_sync("hi"))
+        list(Client(server.url, record=Recording(path, overwrite=True)).stream_sync("hi"))
     return path
 
 

@@ -29,6 +29,12 @@ from ylokh_sse.exceptions import CaptureError
 
 _LOG: Final = logging.getLogger("ylokh_sse")
 _DISK_FIX: Final = "make room, or record elsewhere; what stands in the file so far can be read"
+_EXISTS_FIX: Final = "name another file, or overwrite it expressly: Recording(path, overwrite=True)"
+
+
+def holds_nothing(path: Path) -> bool:
+    """Whether this is a pipe or a device, which can be written to without any loss."""
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 class Track:
@@ -71,9 +77,9 @@ class Track:
 class Recording:
     """A capture that is being made, for one client or for several: ``with Recording("run.sse.jsonl") as recording: Client(…, record=recording)``.
 
-    `target` is a path, whose file is begun anew with the first question, or a binary file that is open for writing and stays so. `secrets` are taken
-    out wherever they are, beside what is known to be secret (see docs/howto/capture-sse.md). `clock` gives seconds, from any beginning. The file
-    does not grow beyond `max_bytes`.
+    `target` is a path, whose file is begun with the first question and must not be there yet unless `overwrite` is given, or a binary file that is
+    open for writing and stays so. `secrets` are taken out wherever they are, beside what is known to be secret (see docs/howto/capture-sse.md).
+    `clock` gives seconds, from any beginning. The file does not grow beyond `max_bytes`.
 
     May be used by several threads. Closing raises `CaptureError` if something could not be written.
     """
@@ -82,12 +88,14 @@ class Recording:
         self,
         target: str | os.PathLike[str] | BinaryIO,
         *,
+        overwrite: bool = False,
         secrets: Iterable[str] = (),
         clock: Callable[[], float] = time.monotonic,
         max_bytes: int = MAX_FILE,
     ) -> None:
         self._path = Path(target) if isinstance(target, str | os.PathLike) else None
         self._file: BinaryIO | None = None if isinstance(target, str | os.PathLike) else target
+        self._overwrite = overwrite
         self._clock = clock
         self._max_bytes = max_bytes
         self._redactor = Redactor(tuple(secrets))
@@ -134,7 +142,9 @@ class Recording:
             assert self._path is not None
             try:
                 # Unbuffered: what was written is in the system's hands, even if this process is killed.
-                self._file = self._path.open("wb", buffering=0)
+                self._file = self._path.open("wb" if self._overwrite or holds_nothing(self._path) else "xb", buffering=0)
+            except FileExistsError:
+                raise CaptureError("is there already", cause="capture-exists", fix=_EXISTS_FIX, path=self.name) from None
             except OSError as error:
                 fix = "check that the directory is there and can be written to"
                 raise CaptureError(f"cannot be written: {error.strerror}", cause="capture-not-writable", fix=fix, path=self.name) from error
