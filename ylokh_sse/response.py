@@ -11,6 +11,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 from typing import Any, Final
@@ -224,8 +225,16 @@ def _hidden(value: JSON, key: str) -> JSON:
 # -------------------------------------------------------------------------------------------------------------------------------- asking again
 
 
+MAX_SECONDS: Final = 1e12
+"""What any longer time counts as, in seconds: 30,000 years, which still can be computed with."""
+
+
 def read_retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Return how many seconds the server asks to be left alone, by ``retry-after-ms`` or ``Retry-After`` (seconds, or a date), or None."""
+    """Return how many seconds the server asks to be left alone, by ``retry-after-ms`` or ``Retry-After`` (seconds, or a date), or None.
+
+    A number beyond reason is a very long time, and no reason to come back sooner than asked. HTTP's dates are in UTC, also in the old form that does
+    not say so (RFC 9110, section 5.6.7).
+    """
     milliseconds = _number(headers.get("retry-after-ms", ""))
     if milliseconds is not None:
         return milliseconds / 1000
@@ -234,13 +243,14 @@ def read_retry_after(headers: Mapping[str, str], now: float) -> float | None:
     if seconds is not None or not value:
         return seconds
     try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
+        date = parsedate_to_datetime(value)
+        return max(0.0, (date if date.tzinfo is not None else date.replace(tzinfo=UTC)).timestamp() - now)
     except (ValueError, OverflowError):
         return None
 
 
 def _number(text: str) -> float | None:
-    return float(text[:12]) if re.fullmatch(r"[0-9]{1,12}(?:\.[0-9]*)?", text.strip()) else None
+    return min(float(text), MAX_SECONDS) if re.fullmatch(r"[0-9]+(?:\.[0-9]*)?", text.strip()) else None
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -179,16 +180,26 @@ def test_nothing_here_is_told_from_no_such_model(status: int, body: bytes, nothi
         ({"retry-after": "1.5"}, 1.5),
         ({"retry-after": "-3"}, None),
         ({"retry-after": "soon"}, None),
-        ({"retry-after": "9" * 40}, None),
+        ({"retry-after": "9" * 40}, 1e12),
+        ({"retry-after": "9" * 4000}, 1e12),
         ({"retry-after": "Tue, 14 Nov 2023 22:13:25 GMT"}, 5.0),
         ({"retry-after": "Tue, 14 Nov 2023 22:13:10 GMT"}, 0.0),
+        ({"retry-after": "Tuesday, 14-Nov-23 22:13:25 GMT"}, 5.0),
+        ({"retry-after": "Tue Nov 14 22:13:25 2023"}, 5.0),
+        ({"retry-after": "Tue, 14 Nov 2023 22:13:25 -0000"}, 5.0),
         ({"retry-after": "Tue, 99 Nov 2023 22:13:10 GMT"}, None),
         ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
         ({"retry-after-ms": "x", "retry-after": "9"}, 9.0),
     ],
 )
-def test_how_long_a_server_asks_to_be_left_alone(headers: dict[str, str], seconds: float | None) -> None:
-    assert read_retry_after(headers, NOW) == seconds
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
+def test_how_long_a_server_asks_to_be_left_alone(zone: str, headers: dict[str, str], seconds: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", zone)
+        time.tzset()
+        read = read_retry_after(headers, NOW)
+    time.tzset()
+    assert read == seconds
 
 
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 504])
@@ -220,6 +231,7 @@ def test_the_delays_double_up_to_their_limit_and_are_spread() -> None:
 def test_what_the_server_asks_for_is_kept_up_to_the_cap() -> None:
     policy = RetryPolicy(max_retry_after=10)
     assert policy.wait(explain(429, {"retry-after": "10"}, b"", now=NOW), 1, 0.9) == 10
+    assert policy.wait(explain(429, {"retry-after": "9" * 20}, b"", now=NOW), 1, 0.9) is None
     assert policy.wait(explain(429, {"retry-after": "11"}, b"", now=NOW), 1, 0.9) is None
     assert RetryPolicy(retries=0).wait(explain(429, {}, b"", now=NOW), 1, 0.5) is None
 
