@@ -27,7 +27,7 @@ from ylokh_sse.exceptions import APIError, BadJSON, TooLarge
 from ylokh_sse.limits import MAX_ERROR_TIME, Limits, Timeout
 from ylokh_sse.network import NOBODY, AnyNetwork, AnyResponse, Watcher
 from ylokh_sse.request import show_url
-from ylokh_sse.response import Kind, RetryPolicy, can_tell, decode_json, excerpt, explain, is_nothing_here, judge
+from ylokh_sse.response import Kind, RetryPolicy, can_tell, decode_json, excerpt, explain, forget_blanks, is_nothing_here, judge
 
 Result = TypeVar("Result")
 
@@ -149,7 +149,7 @@ class Exchange:
             data = await self._read()
             if not data:
                 break
-            self._head += data
+            self._head = forget_blanks(self._head + data)
         self._kind = judge(self._response.content_type, self._head)
 
     def _connected(self) -> None:

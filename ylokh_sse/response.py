@@ -35,10 +35,11 @@ from ylokh_sse.exceptions import (
 MAX_EXCERPT: Final = 200
 """Characters of an unexpected body that a message quotes."""
 
-SNIFFED: Final = 512
-"""Bytes that are enough to know what a body is, blanks before it included."""
+MAX_BLANKS: Final = 512
+"""Bytes of blanks before a body that are kept. There may be any number, since some services send them to show that they are alive."""
 
 _BOM: Final = b"\xef\xbb\xbf"
+_BLANKS: Final = b" \t\r\n"
 _FIELD: Final = re.compile(rb"(?::|(?:data|event|id|retry)[:\r\n])")
 _REQUEST_IDS: Final = ("x-request-id", "request-id", "x-amzn-requestid", "apim-request-id", "cf-ray")
 
@@ -52,8 +53,13 @@ class Kind(Enum):
 
 def can_tell(head: bytes) -> bool:
     """Whether the first bytes of a body are enough for `judge`; if they are not, it needs more, or the end."""
-    start = head.removeprefix(_BOM).lstrip(b" \t\r\n")
-    return len(head) >= SNIFFED or (len(start) >= len(b"event:"))
+    start = head.removeprefix(_BOM).lstrip(_BLANKS)
+    return len(start) >= len(b"event:")
+
+
+def forget_blanks(head: bytes) -> bytes:
+    """Return what need be kept of the first bytes of a body: of many blanks the last one, behind which a line is read as it is behind all of them."""
+    return head[-1:] if len(head) > MAX_BLANKS and not head.removeprefix(_BOM).lstrip(_BLANKS) else head
 
 
 def judge(content_type: str, head: bytes) -> Kind:
@@ -61,7 +67,7 @@ def judge(content_type: str, head: bytes) -> Kind:
 
     Raises `NotSSE` for a web page and whatever else is no answer, and `EmptyResponse` for nothing at all.
     """
-    start = head.removeprefix(_BOM).lstrip(b" \t\r\n")
+    start = head.removeprefix(_BOM).lstrip(_BLANKS)
     if start[:1] in (b"{", b"["):
         return Kind.JSON
     if _FIELD.match(start) or (content_type == "text/event-stream" and not start.startswith(b"<")):

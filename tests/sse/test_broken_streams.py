@@ -161,6 +161,14 @@ async def test_the_first_bytes_say_that_it_is_a_whole_answer(content_type: str |
     assert await answered(whole(before + WHOLE, content_type=content_type)) == [TextDelta("one two"), Finish("stop")]
 
 
+@pytest.mark.parametrize("content_type", ["application/json", "text/event-stream", "text/plain", None])
+@pytest.mark.parametrize("blank", [b"\n", b" ", b"\r\n"])
+async def test_blanks_may_come_for_as_long_as_a_model_thinks(blank: bytes, content_type: str | None) -> None:
+    answer = await answered(stream(*[blank * 100] * 50, WHOLE, content_type=content_type))
+    assert answer == [TextDelta("one two"), Finish("stop")]
+    assert await answered(stream(b"\xef\xbb\xbf" + blank * 900, b"\n" * 900, ONE, TWO, STOP, DONE, content_type=content_type)) == ANSWER
+
+
 async def test_bad_utf8_is_replaced_in_a_stream() -> None:
     bad = b'data: {"choices":[{"index":0,"delta":{"content":"a\xff\xe2\x82b"}}]}\n\n'
     assert await answered(stream(bad, STOP, DONE)) == [TextDelta("a\ufffd\ufffdb"), Finish("stop")]

@@ -20,7 +20,20 @@ from ylokh_sse.exceptions import (
     RateLimited,
     ServerError,
 )
-from ylokh_sse.response import SNIFFED, Kind, RetryPolicy, can_tell, decode_json, explain, hide, is_nothing_here, judge, may_pass, read_retry_after
+from ylokh_sse.response import (
+    MAX_BLANKS,
+    Kind,
+    RetryPolicy,
+    can_tell,
+    decode_json,
+    explain,
+    forget_blanks,
+    hide,
+    is_nothing_here,
+    judge,
+    may_pass,
+    read_retry_after,
+)
 
 SSE = "text/event-stream"
 NOW = 1_700_000_000.0
@@ -64,7 +77,14 @@ def test_nothing_at_all_is_told(content_type: str) -> None:
 
 
 def test_a_few_bytes_cannot_tell_and_enough_of_them_can() -> None:
-    assert [can_tell(head) for head in (b"", b"da", b"\xef\xbb\xbf   ", b"event:", b" " * SNIFFED)] == [False, False, False, True, True]
+    assert [can_tell(head) for head in (b"", b"da", b"\xef\xbb\xbf   ", b"event:", b" " * 1000)] == [False, False, False, True, False]
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_of_many_blanks_the_last_one_is_kept(mark: bytes) -> None:
+    assert forget_blanks(mark + b"\n" * MAX_BLANKS + b"\t") == b"\t"
+    for kept in (b"", b"\n\n", mark, mark + b" ", b" " * MAX_BLANKS, b" " * 1000 + b"{"):
+        assert forget_blanks(kept) == kept
 
 
 @pytest.mark.parametrize(
