@@ -23,6 +23,7 @@ from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 import aiohttp
+from yarl import URL
 
 from chat_answers.exceptions import ConfigurationError, ConnectFailed, ConnectionLost, ResponseError, UnexpectedResponse
 from ylokh_sse.capture.lines import CANCELLED, COMPLETE, CUT, Cut
@@ -330,8 +331,8 @@ def _explain(error: BaseException, url: str) -> ResponseError | ConfigurationErr
             return proxy_wants_auth()
         case aiohttp.ClientHttpProxyError():
             return ConnectFailed(f"the proxy refused to connect to the server (HTTP {error.status})", cause="proxy-failed", fix=_PROXY_FIX)
-        case aiohttp.ClientConnectorDNSError() if error.host != urlsplit(url).hostname:
-            # With a proxy only its name is looked up here.
+        case aiohttp.ClientConnectorDNSError() if error.host != URL(url).raw_host:
+            # With a proxy only its name is looked up here. aiohttp has names as they are looked up, in ASCII.
             return ConnectFailed(
                 f"the proxy at {error.host}:{error.port} cannot be reached: {_os_words(error)}", cause="proxy-failed", fix=_PROXY_FIX
             )
@@ -345,7 +346,9 @@ def _explain(error: BaseException, url: str) -> ResponseError | ConfigurationErr
         case aiohttp.ClientConnectorError():
             fix = "check host, port and firewall"
             return ConnectFailed(f"no connection to {error.host}:{error.port}: {_os_words(error)}", cause="connect-failed", fix=fix)
-        case aiohttp.InvalidURL() | ValueError():
+        case aiohttp.InvalidURL() | UnicodeError():
+            return ConfigurationError(f"the URL names no host: {_words(error)}", cause="bad-url")
+        case ValueError():
             return ConfigurationError(f"the request cannot be made: {_words(error)}")
         case aiohttp.ClientResponseError(request_info=aiohttp.RequestInfo(method="CONNECT")):
             return ConnectFailed(f"the proxy answers with what is not HTTP: {_words(error)}", cause="proxy-failed", fix=_PROXY_FIX)
@@ -401,7 +404,7 @@ def _os_words(error: aiohttp.ClientConnectorError) -> str:
 
 
 def _words(error: BaseException) -> str:
-    words = _SECRETS.sub("", str(error).strip()) or "no further words"
+    words = " ".join(_SECRETS.sub("", str(error)).split()) or "no further words"  # aiohttp points at a byte in lines of their own
     return f"{type(error).__name__}: {words}"[:_MAX_SENTENCE]
 
 

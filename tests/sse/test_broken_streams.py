@@ -477,6 +477,7 @@ async def test_a_compressed_stream_that_is_damaged() -> None:
     told = await outcome(Exchange(head(headers=[GZIP]), chunk(one), chunk(b"\xff" * 40), LAST_CHUNK))
     assert isinstance(told.error, UnexpectedResponse)
     assert (told.error.cause, told.text) == ("bad-encoding", "one")
+    assert "\n" not in str(told.error)
 
 
 async def test_a_whole_answer_that_is_compressed() -> None:
@@ -611,11 +612,12 @@ async def test_a_port_where_nobody_listens(unused_tcp_port: int) -> None:
     assert (str(error), error.cause) == (f"nobody listens at 127.0.0.1:{unused_tcp_port}", "connect-refused")
 
 
-async def test_a_name_that_nobody_has() -> None:
-    error = await connecting("http://nowhere.invalid:8000/v1")
+@pytest.mark.parametrize(("name", "ascii"), [("nowhere.invalid", "nowhere.invalid"), ("НИГДЕ.invalid", "xn--c1acdjy.invalid")])
+async def test_a_name_that_nobody_has(name: str, ascii: str) -> None:
+    error = await connecting(f"http://{name}:8000/v1")
     assert isinstance(error, ConnectFailed)
     assert error.cause == "dns-failed"
-    assert str(error).startswith("no address is known for nowhere.invalid: ")
+    assert str(error).startswith(f"no address is known for {ascii}: ")
 
 
 # ------------------------------------------------------------------------------------------------------------------------------------- events

@@ -186,7 +186,7 @@ async def test_a_name_that_is_none_is_a_wrong_url() -> None:
     async with Client(f"http://{'a' * 100}.example") as chat:
         with pytest.raises((ConfigurationError, ConnectFailed)) as caught:
             await chat.complete("hi")
-    assert caught.value.cause in ("bad-option", "dns-failed")
+    assert caught.value.cause in ("bad-url", "dns-failed")
 
 
 async def test_a_reader_who_is_far_behind_gets_all_that_came_before_the_connection_broke() -> None:
