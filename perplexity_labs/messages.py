@@ -222,9 +222,8 @@ class AnswerReader:
     def _raise_if_failed(self, data: dict[str, JSON]) -> None:
         if data.get("status") != "failed":
             return
-        reasons = (data.get(field) for field in ("text", "error", "message"))
-        reason = next((reason.strip() for reason in reasons if isinstance(reason, str) and reason.strip()), None)
-        raise ServiceError(reason or "the server says that the answer failed, and gives no reason", partial=self.text, raw=data)
+        reason = _reason(data) or "the server says that the answer failed, and gives no reason"
+        raise ServiceError(reason, partial=self.text, raw=data)
 
     def _finish(self, data: dict[str, JSON]) -> Finish:
         if not self.output_seen:
@@ -244,6 +243,16 @@ def _split_thought(output: str, *, complete: bool) -> tuple[str, str]:
 def _is_reply(name: str | float, data: dict[str, JSON]) -> bool:
     # A failure counts from any event at all: the service sent it under a name of its own, and nothing else can be failing here.
     return str(name).endswith(REPLY_SUFFIX) or any(field in data for field in ANSWER_FIELDS) or data.get("status") == "failed"
+
+
+def _reason(data: dict[str, JSON]) -> str | None:
+    """What the server says about a failure: in a text, or in an object that has one."""
+    for field in ("text", "error", "message"):
+        said = data.get(field)
+        words = said.get("message") if isinstance(said, dict) else said
+        if isinstance(words, str) and words.strip():
+            return words.strip()
+    return None
 
 
 def _is_final(data: dict[str, JSON]) -> bool:

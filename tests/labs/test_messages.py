@@ -274,6 +274,8 @@ def test_a_reply_under_a_reply_name_counts_even_if_its_fields_are_unknown() -> N
         ({"status": "failed", "text": "Too many requests\n"}, "Too many requests"),
         ({"status": "failed", "error": "no such model"}, "no such model"),
         ({"status": "failed", "text": "  ", "message": "busy"}, "busy"),
+        ({"status": "failed", "error": {"message": " overloaded\n", "code": 3}}, "overloaded"),
+        ({"status": "failed", "error": {"message": ""}, "message": "busy"}, "busy"),
         ({"status": "failed", "text": {"code": 3}}, "the server says that the answer failed, and gives no reason"),
         ({"status": "failed", "final": True}, "the server says that the answer failed, and gives no reason"),
     ],
