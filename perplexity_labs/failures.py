@@ -35,8 +35,7 @@ def not_connected(error: EngineIOError) -> ChatError:
         case LocalProtocolError():
             return ConfigurationError(error.message, cause=error.cause, fix=error.fix)
         case ConnectRefused():
-            words = error.refusal.strip() or "the server refuses the connection, and gives no reason"
-            return ServiceError(words, cause=error.cause, fix=error.fix, raw=error.data)
+            return _refused(error, partial="")
         case _:
             return ConnectFailed(error.message, cause=error.cause, fix=error.fix)
 
@@ -48,6 +47,13 @@ def not_sent(error: EngineIOError, *, drift: str) -> ChatError:
     return lost(error, partial="", drift=drift)
 
 
-def lost(error: EngineIOError, *, partial: str, drift: str) -> ConnectionLost:
+def lost(error: EngineIOError, *, partial: str, drift: str) -> ChatError:
     """Translate what ended the connection after the question was sent; `drift` says what had come that was not expected."""
+    if isinstance(error, ConnectRefused):  # late, but the server has said why it will not answer
+        return _refused(error, partial=partial)
     return ConnectionLost(f"{error.message}{drift and f'; {drift}'}", cause=error.cause, fix=error.fix, partial=partial)
+
+
+def _refused(error: ConnectRefused, *, partial: str) -> ServiceError:
+    words = error.refusal.strip() or "the server refuses the connection, and gives no reason"
+    return ServiceError(words, cause=error.cause, fix=error.fix, raw=error.data, partial=partial)

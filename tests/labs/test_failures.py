@@ -71,6 +71,12 @@ def test_afterwards_with_what_had_come_and_what_was_strange() -> None:
     )
 
 
+def test_a_refusal_is_the_servers_word_however_late_it_comes() -> None:
+    told = lost(ConnectRefused("/", "you have asked too often", {"code": 7}), partial="so far", drift="")
+    assert type(told) is ServiceError
+    assert (told.message, told.cause, told.partial, told.raw) == ("you have asked too often", "namespace-refused", "so far", {"code": 7})
+
+
 def test_the_retired_service_says_what_to_do() -> None:
     error = retired()
     assert isinstance(error, ResponseError)
