@@ -307,8 +307,12 @@ def _checked_proxy(proxy: str | None) -> str | None:
     """The proxy's URL, unless it is none: aiohttp would say so at the first request, and not that it means the proxy."""
     if proxy is None:
         return None
-    parts = urlsplit(proxy)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(proxy)
+        makes_sense = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        makes_sense = False
+    if not makes_sense:
         raise LocalProtocolError(f"proxy must be an http or https URL with a host, not {elide(redact_url(proxy))}", cause=Cause.BAD_OPTION)
     return proxy
 

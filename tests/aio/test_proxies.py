@@ -17,7 +17,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from engineio_lite import Cause, ConnectFailed, EngineIOError, HandshakeError, Timeouts
+from engineio_lite import Cause, ConnectFailed, EngineIOError, HandshakeError, LocalProtocolError, Timeouts
 from engineio_lite.aio import connect_socketio
 from engineio_lite.aio.tunnel import MAX_ANSWER
 from engineio_lite.bridge import AsyncClient
@@ -237,6 +237,14 @@ async def test_a_proxy_whose_name_is_unknown_is_named(transports: tuple[str, ...
     assert isinstance(error, ConnectFailed)
     assert error.cause is Cause.PROXY_FAILED
     assert "nowhere.invalid:3128" in str(error)
+
+
+@pytest.mark.parametrize("proxy", ["127.0.0.1:3128", "socks5://127.0.0.1:3128", "http://", "", "http://[::1", "http://[::1]:0", "http://a:99999"])
+async def test_what_is_no_proxys_url_is_refused(proxy: str) -> None:
+    with pytest.raises(LocalProtocolError) as caught:
+        await connect_socketio("http://127.0.0.1:9", proxy=proxy)
+    assert caught.value.cause is Cause.BAD_OPTION
+    assert str(caught.value).startswith("proxy must be an http or https URL with a host, not ")
 
 
 def tunnels(scheme: str, transports: tuple[str, ...]) -> bool:
