@@ -27,6 +27,7 @@ _NOT_CONNECTED: Final = frozenset(
         Cause.CONNECT_FAILED,
         Cause.CONNECT_REFUSED,
         Cause.CONNECT_TIMEOUT,
+        Cause.BAD_URL,
         Cause.DNS_FAILED,
         Cause.TLS_FAILED,
         Cause.PROXY_FAILED,

@@ -32,7 +32,7 @@ def retired() -> ConnectFailed:
 def not_connected(error: EngineIOError) -> ChatError:
     """Translate what went wrong before there was a connection."""
     match error:
-        case LocalProtocolError():
+        case LocalProtocolError() | EngineIOError(cause=Cause.BAD_URL):
             return ConfigurationError(error.message, cause=error.cause, fix=error.fix)
         case ConnectRefused():
             return _refused(error, partial="")

@@ -26,6 +26,8 @@ def explain_exception(error: BaseException, *, proxy: str | None = None) -> tupl
     """
     if proxy is None or not _is_the_proxys(error):
         return _cause(error), _sentence(error)
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return Cause.PROXY_FAILED, _unreachable_proxy(error)
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         parts = urlsplit(proxy)
         return Cause.PROXY_FAILED, f"the proxy at {parts.netloc.rpartition('@')[2]} made no connection in time"
@@ -54,7 +56,7 @@ def _cause(error: BaseException) -> Cause:  # a list of cases, most specific fir
             return Cause.CONNECT_REFUSED if isinstance(error.os_error, ConnectionRefusedError) else Cause.CONNECT_FAILED
         case aiohttp.ConnectionTimeoutError():
             return Cause.CONNECT_TIMEOUT
-        case aiohttp.InvalidURL():
+        case aiohttp.InvalidURL() | UnicodeError():  # the second for a host that cannot be written as a name for looking up
             return Cause.BAD_URL
         case aiohttp.ClientPayloadError():
             # Two things under one name: a body that is cut short, and one whose Content-Encoding is a lie.
@@ -69,7 +71,9 @@ def _cause(error: BaseException) -> Cause:  # a list of cases, most specific fir
 
 def _sentence(error: BaseException) -> str:
     if isinstance(error, aiohttp.ClientProxyConnectionError):
-        return f"the proxy at {error.host}:{error.port} cannot be reached: {_words(error.os_error)}"[:_MAX_SENTENCE]
+        return _unreachable_proxy(error)
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return f"no address is known for {error.host}: {_words(error.os_error)}"[:_MAX_SENTENCE]
     if type(error) is aiohttp.ClientConnectorError:
         if isinstance(error.os_error, ConnectionRefusedError):
             return f"nobody listens at {error.host}:{error.port}"
@@ -78,6 +82,10 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, TunnelFailed):
         return words[:_MAX_SENTENCE]
     return f"{type(error).__name__}: {words}"[:_MAX_SENTENCE]
+
+
+def _unreachable_proxy(error: aiohttp.ClientConnectorError) -> str:
+    return f"the proxy at {error.host}:{error.port} cannot be reached: {_words(error.os_error)}"[:_MAX_SENTENCE]
 
 
 def _words(error: OSError) -> str:

@@ -20,6 +20,7 @@ def closed(reason: str) -> ConnectionClosed:
     ("error", "kind"),
     [
         (LocalProtocolError("the URL has no host", cause=Cause.BAD_URL), ConfigurationError),
+        (ConnectFailed("no name can be so long", cause=Cause.BAD_URL), ConfigurationError),
         (LocalProtocolError("transports must be others", cause=Cause.BAD_OPTION), ConfigurationError),
         (ConnectFailed("nobody listens", cause=Cause.CONNECT_REFUSED), NotConnected),
         (HandshakeError("a web page", cause=Cause.HTML_RESPONSE, status=200, body=b"<html>"), NotConnected),
