@@ -4,9 +4,10 @@ OpenAI's chunk is this, and most of the servers that call themselves compatible 
 
     {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "Hi"}, "finish_reason": null}], "usage": null}
 
-The nearness is the subject of this module. A field that is missing or null says nothing. What has several shapes in the wild is read in
-Where a choice has both, `delta` is what is new and `message` repeats everything said so far: Perplexity sends both on each chunk. So `message` counts
-only where there is no `delta`, or in a chunk whose `object` says that it is the whole completion.
+The nearness is the subject of this module. A field that is missing or null says nothing. What has several shapes in the wild is read in all of them,
+and what has none that is known is `Malformed`. Where a choice has both, `delta` is what is new and `message` repeats everything said so far:
+Perplexity sends both on each chunk. So `message` counts only where there is no `delta`, or in a chunk whose `object` says that it is the whole
+completion.
 
 Text is given as it came, so it may begin or end with half of a surrogate pair, which only the reader of the whole stream can mend. All other text
 is mended here.
