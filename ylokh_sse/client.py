@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from chat_answers.blocking import BlockingIterator, refuse_running_loop, run
 from chat_answers.completion import Collector, Completion
 from chat_answers.exceptions import ConfigurationError, ConnectionLost, ResponseError
-from chat_answers.parts import Part, TextDelta
+from chat_answers.parts import Part, TextDelta, TextReset
 from ylokh_sse.capture.recording import Recording
 from ylokh_sse.decoder import ServerSentEvent
 from ylokh_sse.exceptions import CaptureError
@@ -377,7 +377,10 @@ class Answer:
 
 
 class Texts:
-    """The text among an answer's parts: ``async for`` it piece by piece, or ``await`` all that is still to come."""
+    """The text among an answer's parts: ``async for`` it piece by piece, or ``await`` all that is still to come.
+
+    Text that the service takes back (`TextReset`) is not in what is awaited. Piece by piece there is no saying so, and only the parts tell.
+    """
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
@@ -395,7 +398,14 @@ class Texts:
         return self._all().__await__()
 
     async def _all(self) -> str:
-        return "".join([text async for text in self])
+        pieces: list[str] = []
+        async for part in self._answer:
+            match part:
+                case TextDelta(text, 0):
+                    pieces.append(text)
+                case TextReset(text, 0):
+                    pieces[:] = [text]
+        return "".join(pieces)
 
 
 class _Events:

@@ -119,6 +119,14 @@ async def test_the_text_alone() -> None:
             assert await answer.text() == "Hello there"
 
 
+async def test_text_that_was_taken_back_is_in_no_text_that_is_awaited() -> None:
+    said = b'data: {"choices":[{"delta":{"content":"Hi there"}}]}\n\n'
+    rewritten = b'data: {"object":"chat.completion.done","choices":[{"message":{"content":"Hello"},"finish_reason":"stop"}]}\n\n'
+    async with BytesServer(stream(said, rewritten)) as server, Client(server.url) as chat, chat.stream("hi") as answer:
+        assert await answer.text() == "Hello"
+        assert (await answer.result()).text == "Hello"
+
+
 async def test_a_whole_answer_is_the_same_as_a_streamed_one() -> None:
     script = Script(text="Hello there", reasoning="Hm.", tool_calls=(Call("f"),), citations=("u",), usage="own")
     async with loopback.serve(script) as server, Client(server.url) as chat:
