@@ -78,7 +78,7 @@ def _sentence(error: BaseException) -> str:
         if isinstance(error.os_error, ConnectionRefusedError):
             return f"nobody listens at {error.host}:{error.port}"
         return f"no connection to {error.host}:{error.port}: {_words(error.os_error)}"[:_MAX_SENTENCE]
-    words = _SECRETS.sub("", str(error).strip()) or "no further words"
+    words = " ".join(_SECRETS.sub("", str(error)).split()) or "no further words"  # aiohttp points at a byte in lines of their own
     if isinstance(error, TunnelFailed):
         return words[:_MAX_SENTENCE]
     return f"{type(error).__name__}: {words}"[:_MAX_SENTENCE]

@@ -283,6 +283,7 @@ async def test_a_proxy_that_speaks_no_http_is_named_where_it_can_be(transports: 
     assert error.cause is (Cause.PROXY_FAILED if tunnels(scheme, transports) else Cause.BAD_HTTP)
     assert str(error).startswith("the proxy at 127.0.0.1:") == tunnels(scheme, transports)
     assert "Bad status line" in str(error)
+    assert "\n" not in str(error)
 
 
 @pytest.mark.parametrize(
