@@ -5,7 +5,8 @@ The module knows aiohttp and nothing of chat. It keeps the promises that the lay
 - A question is sent once each time it is asked to be, and no redirect is followed: a key does not go where somebody else says.
 - What arrived before a connection broke is read first. aiohttp forgets what it has buffered as soon as the connection fails, so a task of ours
   takes each piece out of there as it comes, and reads no more from the connection while too much is unread, which slows the server down.
-- aiohttp's errors hold the request with its headers, the key among them; so they are never passed on, and never the cause of an error of ours.
+- aiohttp's errors hold the request with its headers, the key among them, or the proxy with its password; so these are never passed on, and never the
+  cause of an error of ours.
 - A session that the caller passes in is never changed and never closed: its connections and cookies are shared by a session of our own.
 """
 
@@ -400,7 +401,7 @@ _TLS_FIX: Final = "check the scheme (http or https), the certificate's names and
 
 
 def _os_words(error: aiohttp.ClientConnectorError) -> str:
-    return error.os_error.strerror or str(error.os_error)
+    return error.os_error.strerror or str(error.os_error) or type(error.os_error).__name__
 
 
 def _words(error: BaseException) -> str:
@@ -409,8 +410,15 @@ def _words(error: BaseException) -> str:
 
 
 def _harmless(error: BaseException) -> BaseException | None:
-    """An error that may be seen, and None for one that holds the request and its headers."""
-    return None if isinstance(error, aiohttp.ClientResponseError) else error
+    """An error that may be seen: not one that holds the request and its headers, nor one that holds the proxy's password, but what is inside."""
+    match error:
+        case aiohttp.ClientResponseError():
+            return None
+        case aiohttp.ClientConnectorCertificateError():
+            return error.certificate_error
+        case aiohttp.ClientConnectorError():
+            return error.os_error
+    return error
 
 
 def check_proxy(proxy: object) -> None:

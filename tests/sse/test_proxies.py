@@ -215,6 +215,18 @@ async def test_a_proxy_that_hangs_up_is_a_lost_connection(scheme: str) -> None:
     assert "before there was an answer" in str(error)
 
 
+async def test_a_tunnel_that_ends_at_once_shows_no_password() -> None:
+    async def tunnel(connection: Connection) -> None:
+        await connection.request()
+        await connection.send(b"HTTP/1.1 200 OK\r\n\r\n")
+
+    async with RawServer(tunnel) as proxy:
+        error = await failure("https://127.0.0.1:8", proxy.origin.replace("//", "//me:s3cret@"))
+    assert isinstance(error, ConnectFailed)
+    assert isinstance(error.__cause__, OSError)
+    assert not str(error).endswith(": ")  # asyncio's error has no words
+
+
 @pytest.mark.parametrize(
     ("scheme", "timeout", "phase"),
     # A tunnel is part of making the connection; what is forwarded is a question, which anybody may be slow to answer.
