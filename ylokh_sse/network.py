@@ -139,6 +139,13 @@ class Network:
         Raises `ResponseError`, with the question unanswered. Cancelling closes the connection. The `watcher` is told what comes, and how it ends.
         """
         others, middlewares = self._set_aside_key(headers)
+        is_connected = False
+
+        def note() -> None:
+            nonlocal is_connected
+            is_connected = True
+            connected()
+
         pending = self._session.post(
             url,
             data=body if len(body) <= MAX_PLAIN_BODY else io.BytesIO(body),
@@ -146,13 +153,13 @@ class Network:
             proxy=self._proxy,
             ssl=self._ssl,
             allow_redirects=False,
-            trace_request_ctx=connected,
+            trace_request_ctx=note,
             middlewares=middlewares,
         )
         try:
             return Response(await pending, watcher)
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            failure = _explain(error, url)
+            failure = _explain(error, url) if is_connected or not isinstance(error, aiohttp.ServerDisconnectedError) else _hung_up()
             failure.__cause__ = _harmless(error)
             watcher.ended(*_fate(failure, error))
         raise failure  # not in the clause above, or what may not be seen would be its context
@@ -359,6 +366,11 @@ def _explain(error: BaseException, url: str) -> ResponseError | ConfigurationErr
             return UnexpectedResponse(f"what came is not HTTP: {_words(error)}", cause="bad-http", fix="check that the port speaks HTTP")
         case _:
             return ConnectionLost(_words(error), when="before there was an answer")
+
+
+def _hung_up() -> ConnectFailed:
+    """Whoever is disconnected before there is a connection was talking to a proxy."""
+    return ConnectFailed("the proxy hung up when it was asked for a tunnel to the server", cause="proxy-failed", fix=_PROXY_FIX)
 
 
 def _explain_body(error: BaseException) -> ResponseError:

@@ -207,12 +207,15 @@ async def test_a_proxy_that_speaks_no_http_is_named_where_it_can_be() -> None:
     assert "Bad status line" in str(tunnelled)
 
 
-@SCHEMES
-async def test_a_proxy_that_hangs_up_is_a_lost_connection(scheme: str) -> None:
+async def test_a_proxy_that_hangs_up_is_named_where_it_can_be() -> None:
     async with RawServer(hang_up) as proxy:
-        error = await failure(f"{scheme}://127.0.0.1:8", proxy.origin)
-    assert isinstance(error, ConnectionLost)
-    assert "before there was an answer" in str(error)
+        # Where it forwards, it may have been the server.
+        forwarded = await failure("http://127.0.0.1:8", proxy.origin)
+        tunnelled = await failure("https://127.0.0.1:8", proxy.origin)
+    assert isinstance(forwarded, ConnectionLost)
+    assert "before there was an answer" in str(forwarded)
+    assert isinstance(tunnelled, ConnectFailed)
+    assert (tunnelled.cause, str(tunnelled)) == ("proxy-failed", "the proxy hung up when it was asked for a tunnel to the server")
 
 
 async def test_a_tunnel_that_ends_at_once_shows_no_password() -> None:
