@@ -57,8 +57,11 @@ _PICTURES = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def exit_code(error: ChatError, refusals: Collection[str] = ()) -> int:
-    """The exit code for an error: what failed, as far as a script would act on it. `refusals` are the causes with which a service lets nobody in."""
+def exit_code(error: ChatError, refusals: Collection[str] = (), misuses: Collection[str] = ()) -> int:
+    """The exit code for an error: what failed, as far as a script would act on it.
+
+    `refusals` are the causes with which a service lets nobody in, `misuses` those with which a file that was named cannot be used.
+    """
     match error:
         case ConfigurationError() | MessageError():
             return USAGE
@@ -69,7 +72,7 @@ def exit_code(error: ChatError, refusals: Collection[str] = ()) -> int:
         case ResponseTimeout() | ConnectionLost():
             return LOST
         case _:
-            return UNREACHABLE if error.cause in refusals else FAILED
+            return UNREACHABLE if error.cause in refusals else USAGE if error.cause in misuses else FAILED
 
 
 # ------------------------------------------------------------------------------------------------------------------------------- what is asked
@@ -109,13 +112,13 @@ def read_question(words: tuple[str, ...]) -> str:
 
 
 @contextlib.contextmanager
-def conversation(printer: Printer, refusals: Collection[str] = ()) -> Iterator[None]:
-    """Ask and print in this block: it ends the process with an exit code if anything goes wrong or somebody presses Ctrl-C."""
+def conversation(printer: Printer, refusals: Collection[str] = (), misuses: Collection[str] = ()) -> Iterator[None]:
+    """Ask and print in this block: it ends the process with an `exit_code` if anything goes wrong or somebody presses Ctrl-C."""
     try:
         yield
     except ChatError as error:
         printer.error(error)
-        sys.exit(exit_code(error, refusals))
+        sys.exit(exit_code(error, refusals, misuses))
     except KeyboardInterrupt:
         # asyncio.run has cancelled what it ran, and waited for it to leave.
         click.echo(err=True)

@@ -130,6 +130,7 @@ class Cause(StrEnum):
     # --- A capture.
     NOT_A_CAPTURE = "not-a-capture"
     CAPTURE_VERSION = "capture-version"
+    CAPTURE_KIND = "capture-kind"
     CAPTURE_DAMAGED = "capture-damaged"
     CAPTURE_TOO_LARGE = "capture-too-large"
     NETWORK_BLOCKED = "network-blocked"
@@ -212,6 +213,7 @@ FIXES: Mapping[Cause, str] = MappingProxyType(
         Cause.SEND_BUFFER_FULL: "wait until the buffer has drained, or raise limits.max_buffered",
         Cause.NOT_A_CAPTURE: "recordings of other tools are converted first: engineio-lite import FILE -o OUT",
         Cause.CAPTURE_VERSION: "use the release that wrote it, or a newer one",
+        Cause.CAPTURE_KIND: "ylokh-sse reads it: ylokh-sse show FILE, ylokh-sse replay FILE",
         Cause.CAPTURE_DAMAGED: "restore the file, or record it again; lines before the damage are whole",
         Cause.CAPTURE_TOO_LARGE: "pass a larger LoadLimits, or record less in one file",
         Cause.NETWORK_BLOCKED: "give the client the URL of the cassette, or leave --sio-block-network out",

@@ -28,6 +28,7 @@ What is no answer's fault stands beside them:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from chat_answers.exceptions import ChatError, ServiceError, UnexpectedResponse
 from chat_answers.parts import JSON
@@ -141,7 +142,7 @@ class CaptureError(ChatError):
     """A capture cannot be written, or what is to be read is none; `path` is the file, `line` the number of the line that is meant, from 1, or None.
 
     Causes: ``capture-exists``, ``capture-not-writable``, ``capture-write-failed``, ``capture-too-large``, ``capture-closed``,
-    ``capture-not-readable``, ``capture-damaged``, ``capture-version``, ``capture-empty``.
+    ``capture-not-readable``, ``capture-damaged``, ``capture-version``, ``capture-kind``, ``capture-empty``.
     """
 
     def __init__(self, message: str, *, cause: str, fix: str | None = None, path: str = "", line: int | None = None) -> None:
@@ -149,6 +150,17 @@ class CaptureError(ChatError):
         super().__init__(f"{where}: {message}" if where else message, cause=cause, fix=fix)
         self.path = path
         self.line = line
+
+
+UNREADABLE_CAPTURES: Final = (
+    "capture-not-readable",
+    "capture-too-large",
+    "capture-damaged",
+    "capture-version",
+    "capture-kind",
+    "capture-empty",
+)
+"""Causes with which a file that was to be read is refused: who called the command has to name another."""
 
 
 class ReplayMismatch(ChatError, AssertionError):

@@ -10,8 +10,8 @@ import click
 
 from chat_answers.console import conversation, harmless, make_printer
 from chat_answers.loopback import LoopbackUnavailable
-from chat_answers.process import FAILED
-from ylokh_sse.exceptions import ReplayMismatch
+from chat_answers.process import FAILED, USAGE
+from ylokh_sse.exceptions import UNREADABLE_CAPTURES, ReplayMismatch
 from ylokh_sse.replay import serve
 
 
@@ -32,10 +32,10 @@ def replay(file: str, port: int, timing: str, rechunk: int | None, ignore_paths:
     recorded gets status 400 and an explanation, which is printed at the end.
 
     \b
-    Exit codes: 0 all was asked for as was recorded; 1 it was not, or the
-    file is no capture, or the server cannot be started; 2 called wrongly.
+    Exit codes: 0 all was asked for as was recorded; 1 it was not; 2 FILE
+    cannot be read, or is no capture, or the port is taken, or called wrongly.
     """
-    with conversation(make_printer()):
+    with conversation(make_printer(), misuses=UNREADABLE_CAPTURES):
         playing = serve(
             file,
             timing=float(timing) if _is_number(timing) else timing,
@@ -52,7 +52,7 @@ def replay(file: str, port: int, timing: str, rechunk: int | None, ignore_paths:
                 threading.Event().wait()
         except LoopbackUnavailable as error:
             click.echo(f"error: {error}", err=True)
-            sys.exit(FAILED)
+            sys.exit(USAGE)
         except ReplayMismatch as mismatch:
             # With its lines, which an error in one line would lose.
             click.echo(harmless(str(mismatch)), err=True)

@@ -23,6 +23,7 @@ from chat_answers.exceptions import UnexpectedResponse
 from ylokh_sse.capture import Capture, Recorded, load
 from ylokh_sse.capture.lines import Answered
 from ylokh_sse.decoder import SSEDecoder
+from ylokh_sse.exceptions import UNREADABLE_CAPTURES
 from ylokh_sse.response import Kind, judge
 
 MAX_SHOWN: Final = 160
@@ -39,10 +40,10 @@ def show(file: str, as_json: bool, full: bool) -> None:
     """Show what was asked and answered in the capture FILE.
 
     \b
-    Exit codes: 0 shown; 1 the file cannot be read, or is no capture, or the
-    output went nowhere; 2 called wrongly.
+    Exit codes: 0 shown; 1 the output went nowhere; 2 FILE cannot be read or
+    is no capture of chat answers, or called wrongly; 130 interrupted.
     """
-    with conversation(make_printer(as_json=as_json)):
+    with conversation(make_printer(as_json=as_json), misuses=UNREADABLE_CAPTURES):
         capture = load(file)
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")

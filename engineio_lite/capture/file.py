@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Final, cast
 
 import msgspec
 
@@ -18,6 +18,9 @@ from engineio_lite.capture.lines import VERSION, Head, Level, Line
 from engineio_lite.capture.redactor import Redactor
 from engineio_lite.causes import Cause
 from engineio_lite.exceptions import CaptureError, elide
+
+_CHATS: Final = "ylokh_sse"
+"""Who writes captures of chat answers. Their lines look like ours, but nearly all of them are of kinds that a reader passes over."""
 
 
 class Writer:
@@ -86,6 +89,8 @@ def read(file: BinaryIO, limits: LoadLimits = DEFAULT_LOAD_LIMITS, *, path: str 
         if number == 1 and not isinstance(line, Head):
             expected = f'expected {{"k": "head", "v": {VERSION}, …}}, got {elide(text)}'
             raise CaptureError(expected, cause=Cause.NOT_A_CAPTURE, path=path, line=1)
+        if isinstance(line, Head) and line.by.partition(" ")[0] == _CHATS:
+            raise CaptureError("expected a capture of Socket.IO, got one of chat answers", cause=Cause.CAPTURE_KIND, path=path)
         if line is not None:
             lines.append(line)
     if not lines:

@@ -29,6 +29,7 @@ from engineio_lite.capture.lines import (
 )
 from engineio_lite.capture.lines import SocketIOPacket as Said
 from engineio_lite.capture.redactor import Redaction, Redactor
+from engineio_lite.causes import Cause
 from engineio_lite.exceptions import CaptureError
 from engineio_lite.limits import Limits, Timeouts
 from engineio_lite.packet import PacketType as EngineType
@@ -244,3 +245,10 @@ def test_a_line_with_anything_in_it_gives_our_error_or_a_line(fields: dict[str, 
         cause = "capture-damaged"
     assert cause == "capture-damaged"
     assert line is None or decode_line(encode_line(line)) == line
+
+
+def test_a_capture_of_chat_answers_is_told_from_ours() -> None:
+    data = b'{"k": "head", "v": 1, "by": "ylokh_sse 0.1.0"}\n{"k": "request", "s": 1, "t": 0.0, "method": "POST"}\n'
+    with pytest.raises(CaptureError, match="one of chat answers") as caught:
+        read(io.BytesIO(data), path="joke.sse.jsonl")
+    assert (caught.value.cause, "ylokh-sse show" in (caught.value.fix or "")) == (Cause.CAPTURE_KIND, True)

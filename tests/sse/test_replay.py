@@ -532,9 +532,17 @@ def test_the_command_refuses_what_makes_no_sense(recorded: Path, arguments: list
 def test_the_command_says_when_it_cannot_listen_or_read(recorded: Path) -> None:
     with loopback.serve() as server:
         done = run("replay", str(recorded), "--port", server.origin.rpartition(":")[2])
-    assert (done.exit_code, "cannot listen at" in done.stderr) == (1, True)
+    assert (done.exit_code, "cannot listen at" in done.stderr) == (2, True)
     done = run("replay", f"{recorded}.missing")
-    assert (done.exit_code, "[capture-not-readable]" in done.stderr) == (1, True)
+    assert (done.exit_code, "[capture-not-readable]" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("command", ["show", "replay"])
+def test_the_commands_say_who_reads_a_capture_of_something_else(tmp_path: Path, command: str) -> None:
+    path = tmp_path / "talk.eio.jsonl"
+    path.write_text('{"k": "head", "v": 1, "by": "engineio_lite 0.1.0"}\n{"k": "end", "s": 1, "by": "client"}\n')
+    done = run(command, str(path))
+    assert (done.exit_code, done.stdout, "engineio-lite show" in done.stderr) == (2, "", True)
 
 
 def test_the_command_shows(recorded: Path) -> None:
@@ -601,5 +609,5 @@ def test_the_command_shows_what_is_odd(tmp_path: Path) -> None:
         "          8.000  complete, in the middle of an event",
         "                 request 3 has no end: the recorder was killed while it was answered",
     ]
-    assert run("show", f"{path}.missing").exit_code == 1
+    assert run("show", f"{path}.missing").exit_code == 2
     assert json.loads(run("show", "--json", f"{path}.missing").stdout)["cause"] == "capture-not-readable"

@@ -36,6 +36,9 @@ DIGITS: Final = 3
 MAX_EXCERPT: Final = 80
 """Characters of a bad line that a message quotes."""
 
+_SOCKETIO: Final = "engineio_lite"
+"""Who writes captures of Socket.IO, of which the lines look like ours."""
+
 _NO_CAPTURE: Final = "a capture begins with its head; make one with Client(record=…) or ylokh-sse ask --record"
 _DAMAGED: Final = "take the line out if you know what it was, or record again"
 
@@ -260,6 +263,8 @@ class _Reader:
             raise self._error("a second head: two captures in one file", "capture-damaged", "take them apart")
         if head.version > VERSION:
             raise self._error(f"expected version {VERSION} of the format, got {head.version}", "capture-version", "update this package")
+        if head.by.partition(" ")[0] == _SOCKETIO:
+            raise self._error("expected a capture of chat answers, got one of Socket.IO", "capture-kind", "engineio-lite show reads it")
         self._head = head
 
     def _add(self, line: Step) -> None:
