@@ -27,7 +27,7 @@ from engineio_lite.capture.lines import Direction
 from engineio_lite.capture.values import to_json
 from engineio_lite.cli._console import FOUND, INTERRUPTED, USAGE, fail, print_json, readable_errors
 from engineio_lite.exceptions import CaptureError, EngineIOError
-from engineio_lite.replay.as_client import against
+from engineio_lite.replay.as_client import LINGER, against
 from engineio_lite.replay.as_server import PlayedServer, PlayOptions, serve
 from engineio_lite.replay.conversation import Watch
 from engineio_lite.replay.matcher import Strictness
@@ -65,6 +65,7 @@ _TRANSPORTS: Final = {"polling": ("polling",), "websocket": ("websocket",), "bot
 @click.option(
     "--idle-limit", type=click.FloatRange(min=0, min_open=True), default=None, metavar="SECONDS", help="How long to wait for a packet; --serve: 10."
 )
+@click.option("--linger", type=click.FloatRange(min=0), metavar="SECONDS", help="With --against: listen so long for more at the end. [default: 0.2]")
 @click.option("--allow-unplayed", is_flag=True, help="Let the other side leave before it has said everything.")
 @click.option("--allow-gaps", is_flag=True, help="Play a capture in which something is missing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
@@ -82,6 +83,8 @@ def command(served: Path | None, url: str | None, computed: Path | None, file: P
     for name, mode in (("port", served), ("once", served), ("reuse_last", served)):
         if options[name] and mode is None:
             raise click.UsageError(f"--{name.replace('_', '-')} belongs to --serve")
+    if options["linger"] is not None and url is None:
+        raise click.UsageError("--linger belongs to --against")
     path = served or computed or file
     assert path is not None
     try:
@@ -94,7 +97,8 @@ def command(served: Path | None, url: str | None, computed: Path | None, file: P
         else:
             connect = ConnectOptions(transports=_TRANSPORTS[options["transport"]])
             play = _play_options(options, IDLE_LIMIT)
-            shown.end(_run(against(url, capture, path=options["path"], connect=connect, watch=shown.watch, **play)))
+            linger = LINGER if options["linger"] is None else options["linger"]
+            shown.end(_run(against(url, capture, path=options["path"], linger=linger, connect=connect, watch=shown.watch, **play)))
     except CaptureError as error:
         fail(str(error), USAGE, error.fix)
     except LoopbackUnavailable as error:

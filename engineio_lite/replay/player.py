@@ -86,7 +86,8 @@ class Player:
 
     `strict` is in which order the other side must speak (`Strictness`), `ignore_paths` what may differ (see `matcher.py`), `relax` names events of
     which the place means nothing (see `script.py`). `timing` is ``"none"`` (as soon as it may be said), ``"recorded"``, or by which factor to
-    stretch the recorded times. `secrets` are values for placeholders of the capture, such as ``{"<redacted:1>": "…"}``. `idle_limit` is in seconds.
+    stretch the recorded times. `secrets` are values for placeholders of the capture, such as ``{"<redacted:1>": "…"}``. `idle_limit` is in
+    seconds, and `linger` too: so long is listened, before this side ends the session, for what the other side says beyond the tape.
 
     `allow_gaps` plays sessions with gaps, `allow_unplayed` lets the other side leave early, `reuse_last` gives the last session again to who comes
     when all were played. `name` is what failures call the capture, `to_accept` what they say first on how to accept a difference.
@@ -106,6 +107,7 @@ class Player:
         relax: Collection[str | int | float] = (),
         secrets: Mapping[str, str] | None = None,
         idle_limit: float = IDLE_LIMIT,
+        linger: float = 0.0,
         allow_gaps: bool = False,
         allow_unplayed: bool = False,
         reuse_last: bool = False,
@@ -118,6 +120,7 @@ class Player:
             strict=_strictness(strict),
             scale=_scale(timing),
             idle_limit=_positive("idle_limit", idle_limit),
+            linger=_not_negative("linger", linger),
             capture=name or capture.path or "capture",
             to_accept=to_accept,
         )
@@ -258,6 +261,12 @@ def _scale(timing: str | float) -> float:
     if isinstance(timing, str) or not 0 <= timing < float("inf"):
         raise LocalProtocolError(f"timing must be 'none', 'recorded' or a factor from 0 up, not {timing!r}", cause=Cause.BAD_OPTION)
     return float(timing)
+
+
+def _not_negative(name: str, seconds: float) -> float:
+    if not 0 <= seconds < float("inf"):
+        raise LocalProtocolError(f"{name} must be a number of seconds from 0 up, not {seconds!r}", cause=Cause.BAD_OPTION)
+    return seconds
 
 
 def _positive(name: str, seconds: float) -> float:

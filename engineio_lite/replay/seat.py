@@ -57,6 +57,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     strict: Strictness = Strictness.ORDERED
     scale: float = 0.0
     idle_limit: float = IDLE_LIMIT
+    linger: float = 0.0
     capture: str = "capture"
     to_accept: str = ""
 
@@ -260,7 +261,7 @@ class Seat:
         self._due = math.inf
         while self._ready:
             cue = self.script.owed[self._ready[0]]
-            due = self._due_at(cue)
+            due = self._due_at(cue) if cue.packet is not None else max(self._due_at(cue), self._heard + self._rules.linger)
             if due > now:
                 self._due = due  # and nothing overtakes it
                 break

@@ -8,7 +8,7 @@ import pytest
 
 from engineio_lite.capture.lines import Line
 from engineio_lite.causes import Cause
-from engineio_lite.exceptions import CassetteMismatch, ConnectFailed, ReplayStalled, ReplayUnfinished, TimedOut
+from engineio_lite.exceptions import CassetteMismatch, ConnectFailed, LocalProtocolError, ReplayStalled, ReplayUnfinished, TimedOut
 from engineio_lite.replay.as_client import against
 from engineio_lite.replay.as_server import serve
 from engineio_lite.replay.conversation import Watch
@@ -58,7 +58,7 @@ async def test_it_says_to_real_servers_what_it_said(any_peer: Peer, transports: 
 @pytest.mark.parametrize("kind", ["node", "python"])
 async def test_it_speaks_the_parser_of_the_server(peer_server: StartPeer, kind: Kind) -> None:
     peer = peer_server(kind, parser="msgpack")
-    report = await against(peer.url, tape(*PEER[:8]), parser="msgpack", ignore_paths=["$[1].transport"])
+    report = await against(peer.url, tape(*PEER[:7]), parser="msgpack", ignore_paths=["$[1].transport"])
     report.raise_for_failure()
     assert report.matched == 4
 
@@ -102,6 +102,29 @@ async def test_a_server_that_leaves_is_told_of(node_peer: Peer) -> None:
     assert error.__cause__ is not None
 
 
+@pytest.mark.parametrize("end", [(), (ended("client"),)], ids=["torn", "ended"])
+async def test_what_the_server_says_beyond_the_capture_is_a_difference(end: tuple[Line, ...]) -> None:
+    recorded = (opened(), *CONNECT, up('20["echo",1]'), down("30[1]"))
+    async with serve(tape(*recorded, down('2["more"]'), ended("client"))) as server:
+        report = await against(server.url, tape(*recorded, *end), linger=30)
+    [error] = report.failures
+    assert isinstance(error, CassetteMismatch)
+    assert str(error).splitlines()[:3] == [
+        "test.eio.jsonl, session 1, after the last server packet",
+        "  expected  nothing more",
+        '  got       EVENT /  "more"  []',
+    ]
+
+
+async def test_it_need_not_be_listened_for() -> None:
+    recorded = (opened(), *CONNECT, ended("client"))
+    async with serve(tape(*recorded)) as server:
+        report = await against(server.url, tape(*recorded), linger=0)
+    report.raise_for_failure()
+    with pytest.raises(LocalProtocolError, match="linger must be"):
+        await against(server.url, tape(*recorded), linger=-1)
+
+
 async def test_auth_can_be_given_in_the_place_of_what_is_redacted(any_peer: Peer) -> None:
     lines = (opened(), up('0/admin,{"token":"<redacted:1>","more":1}'), down('0/admin,{"sid":"@sid1"}'), down('2/admin,["welcome",{}]'))
     refused = await against(any_peer.url, tape(*lines))
@@ -124,7 +147,7 @@ async def test_sessions_that_followed_each_other_do_so_again(node_peer: Peer) ->
 async def test_it_takes_only_so_long() -> None:
     lines = (opened(time=0.0), *CONNECT, up('2["a"]', time=0.1), ended("client"))
     async with serve(tape(*CONNECT, up('2["a"]'), down('2["b"]'))) as server:
-        report = await against(server.url, tape(*lines), timing="recorded")
+        report = await against(server.url, tape(*lines), timing="recorded", linger=0)
         assert [type(error) for error in report.failures] == [], "it was over before"
     async with serve(tape(*CONNECT), idle_limit=1000) as server:
         never = against(server.url, tape(*CONNECT, down('2["never"]')), limit=0.05)
