@@ -215,15 +215,23 @@ class _Hand:
         if header is None:
             return self._redactor.text(message)
         payload = message[header.end() :]
+        head = self._head(header.group())
         if not payload:
-            return self._redactor.text(message)
+            return self._redactor.text(head)
         try:
             data = decode_json(payload, max_depth=_DEEP.max_depth, max_integer_digits=_DEEP.max_integer_digits)
         except JSONError:
             # What cannot be read may be what somebody authenticates with.
             return f"0{self._redactor.placeholder(message[1:])}" if header[1] == "0" and direction is Direction.UP else self._redactor.text(message)
         redacted = self._data(direction, _DATA_TYPES[header[1]], data)
-        return message if redacted == data else f"{self._redactor.shapes(header.group())}{encode_json(redacted)}"
+        return head + payload if redacted == data else f"{head}{encode_json(redacted)}"
+
+    def _head(self, head: str) -> str:
+        """What is before the payload: in a namespace may be a query."""
+        if "?" not in head:
+            return self._redactor.shapes(head)
+        namespace, comma, number = head.partition(",")
+        return f"{self._redactor.namespace(namespace)}{comma}{number}"
 
     def _binary(self, direction: Direction, message: bytes) -> bytes:
         """A packet of the msgpack parser, or an attachment, which is searched for whole strings."""
@@ -233,10 +241,11 @@ class _Hand:
             return self._bytes(message)
         assert packet is not None, "every message of this parser is a whole packet"
         redacted = self._data(direction, packet.type, packet.data)
-        if redacted == packet.data:
+        namespace = self._redactor.namespace(packet.namespace)
+        if redacted == packet.data and namespace == packet.namespace:
             return message
         try:
-            [encoded] = encode_msgpack(Packet(packet.type, redacted, packet.namespace, packet.id), limits=_DEEP)
+            [encoded] = encode_msgpack(Packet(packet.type, redacted, namespace, packet.id), limits=_DEEP)
         except LocalProtocolError:
             return self._bytes(message)  # it has a name that only servers say
         return cast("bytes", encoded)

@@ -208,6 +208,11 @@ class Redactor:
         query = "&".join(self._parameter(pair) for pair in parts.query.split("&") if pair)
         return self.text(urlunsplit(SplitResult(parts.scheme, host, parts.path, query, "")))
 
+    def namespace(self, namespace: str) -> str:
+        """The same namespace with a placeholder for every value of its query, which is where older clients put a token."""
+        name, mark, query = namespace.partition("?")
+        return self.text(name) + mark + "&".join(self._parameter(pair) if pair else "" for pair in query.split("&"))
+
     def _parameter(self, pair: str) -> str:
         name, equals, value = pair.partition("=")
         if name in _HARMLESS_PARAMETERS or (equals and not value):
@@ -225,7 +230,9 @@ class Redactor:
         if isinstance(line, SocketIOPacket):
             before = self._redaction.before_record
             wanted = line if before is None else before(line)
-            return None if wanted is None else msgspec.structs.replace(wanted, data=self._packet_data(wanted))
+            if wanted is None:
+                return None
+            return msgspec.structs.replace(wanted, namespace=self.namespace(wanted.namespace), data=self._packet_data(wanted))
         return self._other(line)
 
     def _other(self, line: Line) -> Line:

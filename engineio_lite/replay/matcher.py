@@ -2,7 +2,8 @@
 
 Two packets are the same if type, namespace and payload are, with these exceptions, each for something that is another in every run:
 
-- A placeholder in the capture (``@sid1``, ``<redacted:1>``) stands for any text, the same one each time (`placeholders.py`).
+- A placeholder in the capture (``@sid1``, ``<redacted:1>``) stands for any text, the same one each time (`placeholders.py`), in an attachment and in the
+  query of a namespace, too.
 - The ids of acknowledgements count from 0 in one client and from 1 in another: of an event it is compared whether it asks for an answer, not by which
   id. Whoever plays binds the two ids to each other and gives the recorded one of an answer, so those are compared as they are.
 - The payload of CONNECT, in both directions, holds nothing but credentials and ids: its keys are compared, its values are not. No payload is the same
@@ -68,17 +69,21 @@ class Matcher:
 
     def compare(self, expected: Packet, got: Packet, known: Mapping[str, str]) -> Comparison:
         """Compare a live packet with a recorded one, with what is `known` of the placeholders."""
-        found = _heads(expected, got)
-        if found:
+        there = match_text(expected.namespace, got.namespace, known)
+        found = _heads(expected, got, is_there=there is not None)
+        if found or there is None:
             return Comparison(found, {})
         if expected.type is PacketType.CONNECT:
-            return self._compare_keys(expected.data, got.data, known)
-        bound: dict[str, str] = {}
+            left, bound = self._compare_keys(expected.data, got.data, {**known, **there})
+            return Comparison(left, {**there, **bound})
+        bound = there
         left = [each for each in differences(expected.data, got.data, self._paths) if not self._passes(each, known, bound)]
         return Comparison(left, bound)
 
     def _passes(self, difference: Difference, known: Mapping[str, str], bound: dict[str, str]) -> bool:
         path, expected, got = difference
+        if isinstance(expected, bytes) and isinstance(got, bytes):
+            expected, got = expected.decode("latin-1"), got.decode("latin-1")  # a token in an attachment is ASCII
         if isinstance(expected, str) and isinstance(got, str):
             new = match_text(expected, got, {**known, **bound})
             if new is not None:
@@ -114,12 +119,12 @@ def _as_object(data: object) -> dict[str, object]:
     return {key: value for key, value in data.items() if value is not None} if isinstance(data, dict) else {}
 
 
-def _heads(expected: Packet, got: Packet) -> list[Difference]:
+def _heads(expected: Packet, got: Packet, *, is_there: bool) -> list[Difference]:
     """Where two packets differ before their payloads: as paths these are names of the packet's own parts."""
     found = []
     if expected.type is not got.type:
         found.append(Difference("type", str(expected.type), str(got.type)))
-    if expected.namespace != got.namespace:
+    if not is_there:
         found.append(Difference("namespace", expected.namespace, got.namespace))
     if not found and expected.type is PacketType.EVENT and (expected.id is None) != (got.id is None):
         found.append(Difference("asks for an answer", expected.id is not None, got.id is not None))

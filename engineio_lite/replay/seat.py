@@ -293,7 +293,7 @@ class Seat:
         if packet.type is PacketType.CONNECT and self._rules.ours is Direction.DOWN:
             self._name_ids(packet.data)
         data = packet.data if packet.data is msgspec.UNSET else fill(packet.data, self._known)
-        return Packet(packet.type, data, packet.namespace, ack_id)
+        return Packet(packet.type, data, str(fill(packet.namespace, self._known)), ack_id)
 
     def _name_ids(self, data: object) -> None:
         for key in ("sid", "pid"):

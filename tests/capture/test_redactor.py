@@ -273,3 +273,11 @@ def test_no_form_of_a_learnt_secret_is_left(secret: str, around: str, form: str)
 def test_random_words_are_told_from_prose_and_numbers() -> None:
     assert list(random_words("key q8Zr3Vb1Lk9Xw2Tn5Yc7Md4P end")) == ["q8Zr3Vb1Lk9Xw2Tn5Yc7Md4P"]
     assert list(random_words("antidisestablishmentarianism 123456789012345678901234567890 CamelCaseNameOfAVeryLongClass2")) == []
+
+
+@pytest.mark.parametrize("direction", list(Direction))
+def test_the_query_of_a_namespace_holds_no_values(direction: Direction) -> None:
+    redactor = Redactor()
+    line = redactor.line(said(direction, PacketType.CONNECT_ERROR, {"message": "no letmein17 here"}, "/admin?token=letmein17&room="))
+    assert isinstance(line, Said)
+    assert (line.namespace, line.data) == ("/admin?token=<redacted:1>&room=", {"message": "no <redacted:1> here"})

@@ -721,3 +721,18 @@ def test_packets_without_a_payload_are_described() -> None:
     stage.say('0{"sid":"s"}')
     assert written(stage.seat.receive(Packet(PacketType.CONNECT_ERROR, "no", "/"), 0.0)) == [MISMATCH]
     assert 'got       CONNECT_ERROR /  "no"' in str(stage.player.failure)
+
+
+def test_what_a_namespace_asks_with_may_be_another() -> None:
+    stage = Stage(up("0/admin?token=<redacted:1>,"), *CONNECT)
+    assert stage.say("0/admin?token=mine,") == []
+    assert stage.seat.matched == [0]
+    assert stage.say("0/other?token=mine,") == ["end: replay-mismatch"]
+
+
+def test_a_token_in_an_attachment_may_be_another() -> None:
+    ask = '51-0["echo",{"_placeholder":true,"num":0}]'
+    stage = Stage(*CONNECT, up(ask, b"\xfft=<redacted:1>"), down("30[]"), up(ask, b"<redacted:1>"))
+    stage.say("0")
+    assert stage.say(ask, b"\xfft=mine") == ["30[]"]
+    assert stage.say(ask, b"yours") == ["end: replay-mismatch"]
