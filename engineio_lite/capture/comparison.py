@@ -7,6 +7,7 @@ compared each is made *normal* (`normalise`). What is left out or renamed, and w
   session began and ended) are of the journey. A message that could not be decoded is part of the conversation.
 - Ids that a server gives, of a session and of a namespace, are new every time: they become ``@eio1``, ``@sid1``, ``@pid1`` … in the order in which
   the packets of the session give them, in the answer to CONNECT and wherever else a string is that id.
+- Offsets of connection state recovery are times, and so new every time, too: they become ``@offset1`` … (`offsets.py`).
 - Placeholders of redaction (``@eio1``, ``<redacted:3>``) are numbered over a whole capture; here they are numbered anew in each session, so that an
   earlier session that differs does not make every later one differ.
 - Acknowledgement ids are names by which an answer finds its question. Servers count theirs over all their clients, and clients begin at 0 or at 1.
@@ -34,6 +35,7 @@ from msgspec import UNSET
 from engineio_lite.capture.crossing import uncrossed
 from engineio_lite.capture.jsonpaths import Difference, Path, canonical, differences, parse_path
 from engineio_lite.capture.lines import Direction, Line, SessionOpened, SocketIOPacket, Undecoded
+from engineio_lite.capture.offsets import name_offsets
 from engineio_lite.capture.sequences import opcodes
 from engineio_lite.packet import PacketType as EngineType
 from engineio_lite.socketio.grammar import PLAIN, PacketType
@@ -77,7 +79,7 @@ def by_session(lines: Iterable[Line]) -> dict[int, list[Line]]:
 
 # --- making a session normal
 
-_PLACEHOLDER: Final = re.compile(r"@(eio|sid|pid)[0-9]+|<(redacted):[0-9]+>")
+_PLACEHOLDER: Final = re.compile(r"@(eio|sid|pid|offset)[0-9]+|<(redacted):[0-9]+>")
 _IDS: Final = ("sid", "pid")
 
 
@@ -116,7 +118,7 @@ class _Normaliser:
     def __init__(self, lines: Iterable[Line]) -> None:
         self._packets: list[SocketIOPacket | Undecoded] = []
         self._names = _Names()
-        for line in lines:
+        for line in name_offsets(lines):
             self._take(line)
         self._asked: dict[tuple[str, Direction], int] = {}
         self._open: dict[tuple[str, Direction, int], tuple[int, Said]] = {}
@@ -224,7 +226,7 @@ def _compare_sessions(
     expected: tuple[int | None, Iterable[Line]], got: tuple[int | None, Iterable[Line]], ignore: Sequence[Path]
 ) -> SessionComparison:
     one = normalise(expected[1])
-    ordered, places = uncrossed(list(expected[1]), list(got[1]))
+    ordered, places = uncrossed(name_offsets(expected[1]), name_offsets(got[1]))
     other = normalise(ordered)
     entries = [entry if entry.got is None else entry._replace(got=places[entry.got]) for entry in compare(one, other, ignore)]
     back = sorted(range(len(other)), key=places.__getitem__)

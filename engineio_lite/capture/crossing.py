@@ -22,7 +22,7 @@ CROSSING: Final = 1.0
 
 Packet: TypeAlias = SocketIOPacket | Undecoded
 
-_NAMED: Final = re.compile(r"@(?:eio|sid|pid)[0-9]+|<redacted:[0-9]+>")
+_NAMED: Final = re.compile(r"@(?:eio|sid|pid|offset)[0-9]+|<redacted:[0-9]+>")
 
 
 def uncrossed(expected: Sequence[Line], got: Sequence[Line]) -> tuple[list[Line], list[int]]:

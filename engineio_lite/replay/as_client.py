@@ -6,7 +6,8 @@
 This is the same machine as for the other direction with the sides exchanged: the client's packets are sent when those of the server have come which
 came before them, and the first difference ends it. Nothing waits without end: for a packet at most `idle_limit`, for a connection as long as the
 driver's timeouts say, and for all of it together `limit`. What the server says beyond its last recorded packet is a difference, too, if it says so
-within `linger` seconds: longer silence would prove no more, since no recording tells what a server says to a client that has gone.
+within `linger` seconds. Where the recorded client left sooner it is left as soon, since no recording tells what a server says to a client that has
+gone.
 
 The sessions of a capture are played as they were: one after the other where one had ended before the next began, else at the same time.
 """
@@ -39,8 +40,8 @@ LIMIT: Final = 300.0
 """Seconds for a whole replay beside the recorded times, if those are kept: five minutes are more than anybody waits for a test."""
 
 LINGER: Final = 0.2
-"""Seconds to listen after the last packet of a session: what a server on the same machine says right after it has come by then, and the replay of a
-capture with many sessions is not much slower."""
+"""Seconds to listen before leaving: what a server on the same machine says right after its last packet has come by then, and the replay of a capture
+with many sessions is not much slower."""
 
 MakeClient: TypeAlias = Callable[[], EngineIOClient]
 
@@ -65,8 +66,8 @@ async def against(
 
     `capture` is the path of a capture, a capture that was loaded, or the lines of one. `auth` are payloads by namespace for CONNECT, in the place
     of the recorded ones, where secrets are redacted; `secrets` fills in single placeholders wherever they are. `parser` is the server's, if it is
-    not the recorded one's, and `connect` what `engineio_lite.aio.connect` takes. `limit` and `linger` are in
-    seconds; with a `linger` of 0 nothing beyond the capture is noticed, as a server needs it that never falls silent.
+    not the recorded one's, and `connect` what `engineio_lite.aio.connect` takes. `limit` and `linger` are in seconds; with a `linger` of 0 nothing
+    beyond the capture is noticed.
 
     What the server says otherwise is in the report. Raises `CaptureError` and `LocalProtocolError` as `Player` does, and an `EngineIOError` if
     there is no connection, or `TimedOut` if it all takes too long. If it is cancelled nothing is left running.
@@ -82,7 +83,7 @@ async def against(
     seconds = limit + player.duration
     try:
         async with asyncio.timeout(seconds):
-            await _play_all(player, client, chosen, watch, linger)
+            await _play_all(player, client, chosen, watch)
     except TimeoutError:
         raise TimedOut(f"the replay was not over within {seconds:.3g} s", cause=Cause.REPLAY_STALLED) from None
     except ExceptionGroup as group:
@@ -107,7 +108,7 @@ def _first(group: ExceptionGroup[Exception]) -> Exception:
     return _first(first) if isinstance(first, ExceptionGroup) else first
 
 
-async def _play_all(player: Player, client: MakeClient, parser: Parser | None, watch: WatchSession | None, linger: float) -> None:
+async def _play_all(player: Player, client: MakeClient, parser: Parser | None, watch: WatchSession | None) -> None:
     now = asyncio.get_running_loop().time()
     over: list[tuple[Script, asyncio.Task[None]]] = []
     async with asyncio.TaskGroup() as tasks:
@@ -115,16 +116,15 @@ async def _play_all(player: Player, client: MakeClient, parser: Parser | None, w
             seat = player.open(now)  # all of them now, so that each gets its own
             before = [task for earlier, task in over if earlier.last_line < script.first_line]
             conversation = Conversation(seat, parser=parser or find_parser(script.parser), watch=watch(script.session) if watch is not None else None)
-            over.append((script, tasks.create_task(_Session(client, conversation, linger).play(before))))
+            over.append((script, tasks.create_task(_Session(client, conversation).play(before))))
 
 
 class _Session:
     """One session of the recorded client."""
 
-    def __init__(self, client: MakeClient, conversation: Conversation, linger: float) -> None:
+    def __init__(self, client: MakeClient, conversation: Conversation) -> None:
         self._client = client
         self._conversation = conversation
-        self._linger = linger
         self._loop = asyncio.get_running_loop()
 
     async def play(self, before: Collection[asyncio.Task[None]]) -> None:
@@ -139,15 +139,11 @@ class _Session:
 
     async def _converse(self, engine: EngineIOClient) -> None:
         is_over = await self._perform(engine, self._conversation.start(self._loop.time()))
-        while not is_over:
-            is_complete = self._conversation.seat.is_complete
-            deadline = self._loop.time() + self._linger if is_complete else self._conversation.deadline
+        while not is_over and not self._conversation.seat.is_complete:
             try:
-                async with asyncio.timeout_at(deadline):
+                async with asyncio.timeout_at(self._conversation.deadline):
                     message = await engine.receive()
             except TimeoutError:
-                if is_complete:
-                    return
                 spoken = self._conversation.wake(self._loop.time())
             except EngineIOError as error:
                 self._ended(error)

@@ -2,8 +2,8 @@
 
 Two packets are the same if type, namespace and payload are, with these exceptions, each for something that is another in every run:
 
-- A placeholder in the capture (``@sid1``, ``<redacted:1>``) stands for any text, the same one each time (`placeholders.py`), in an attachment and in the
-  query of a namespace, too.
+- A placeholder in the capture (``@sid1``, ``<redacted:1>``) stands for any text, the same one each time (`placeholders.py`), in an attachment and in
+  the query of a namespace, too.
 - The ids of acknowledgements count from 0 in one client and from 1 in another: of an event it is compared whether it asks for an answer, not by which
   id. Whoever plays binds the two ids to each other and gives the recorded one of an answer, so those are compared as they are.
 - The payload of CONNECT, in both directions, holds nothing but credentials and ids: its keys are compared, its values are not. No payload is the same
@@ -69,16 +69,15 @@ class Matcher:
 
     def compare(self, expected: Packet, got: Packet, known: Mapping[str, str]) -> Comparison:
         """Compare a live packet with a recorded one, with what is `known` of the placeholders."""
-        there = match_text(expected.namespace, got.namespace, known)
-        found = _heads(expected, got, is_there=there is not None)
-        if found or there is None:
+        bound = match_text(expected.namespace, got.namespace, known)
+        found = _heads(expected, got, is_there=bound is not None)
+        if found or bound is None:
             return Comparison(found, {})
         if expected.type is PacketType.CONNECT:
-            left, bound = self._compare_keys(expected.data, got.data, {**known, **there})
-            return Comparison(left, {**there, **bound})
-        bound = there
+            left, told = self._compare_keys(expected.data, got.data, {**known, **bound})
+            return Comparison(left, {**bound, **told})
         left = [each for each in differences(expected.data, got.data, self._paths) if not self._passes(each, known, bound)]
-        return Comparison(left, bound)
+        return Comparison([*left, *_ids(expected, got)], bound)
 
     def _passes(self, difference: Difference, known: Mapping[str, str], bound: dict[str, str]) -> bool:
         path, expected, got = difference
@@ -126,11 +125,16 @@ def _heads(expected: Packet, got: Packet, *, is_there: bool) -> list[Difference]
         found.append(Difference("type", str(expected.type), str(got.type)))
     if not is_there:
         found.append(Difference("namespace", expected.namespace, got.namespace))
-    if not found and expected.type is PacketType.EVENT and (expected.id is None) != (got.id is None):
-        found.append(Difference("asks for an answer", expected.id is not None, got.id is not None))
-    if not found and expected.type is PacketType.ACK and expected.id != got.id:
-        found.append(Difference("id", expected.id, got.id))
     return found
+
+
+def _ids(expected: Packet, got: Packet) -> list[Difference]:
+    """Where two packets of the same kind differ in whether they ask, or in what they answer."""
+    if expected.type is PacketType.EVENT and (expected.id is None) != (got.id is None):
+        return [Difference("asks for an answer", expected.id is not None, got.id is not None)]
+    if expected.type is PacketType.ACK and expected.id != got.id:
+        return [Difference("id", expected.id, got.id)]
+    return []
 
 
 # --- what may differ, by its looks

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-PLACEHOLDER: Final = re.compile(r"<redacted(?::[0-9A-Za-z]+)?>|@(?:eio|sid|pid)[0-9]+")
+PLACEHOLDER: Final = re.compile(r"<redacted(?::[0-9A-Za-z]+)?>|@(?:eio|sid|pid|offset)[0-9]+")
 
 ANONYMOUS: Final = "<redacted>"
 """The one that has no number: it stands for anything, each time for something else."""

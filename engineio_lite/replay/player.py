@@ -15,6 +15,7 @@ import msgspec
 
 from engineio_lite.capture.file import Capture
 from engineio_lite.capture.lines import Direction, Head, Line
+from engineio_lite.capture.offsets import name_offsets
 from engineio_lite.causes import Cause
 from engineio_lite.exceptions import CaptureError, CassetteMismatch, EngineIOError, LocalProtocolError
 from engineio_lite.replay.matcher import Ignore, Matcher, Strictness
@@ -87,7 +88,8 @@ class Player:
     `strict` is in which order the other side must speak (`Strictness`), `ignore_paths` what may differ (see `matcher.py`), `relax` names events of
     which the place means nothing (see `script.py`). `timing` is ``"none"`` (as soon as it may be said), ``"recorded"``, or by which factor to
     stretch the recorded times. `secrets` are values for placeholders of the capture, such as ``{"<redacted:1>": "…"}``. `idle_limit` is in
-    seconds, and `linger` too: so long is listened, before this side ends the session, for what the other side says beyond the tape.
+    seconds, and `linger` too: before it leaves, a client listens so long for what the server says beyond the tape, but no longer than the server
+    was silent there when it was recorded.
 
     `allow_gaps` plays sessions with gaps, `allow_unplayed` lets the other side leave early, `reuse_last` gives the last session again to who comes
     when all were played. `name` is what failures call the capture, `to_accept` what they say first on how to accept a difference.
@@ -224,7 +226,9 @@ def _playable(capture: Capture, rules: Rules, relax: Collection[str | int | floa
     """The scripts of a capture. Raises `CaptureError` if there are none, or none that can be trusted."""
     if isinstance(relax, str):
         raise LocalProtocolError("relax is a list of names of events, not one name", cause=Cause.BAD_OPTION)
-    scripts = read_scripts(capture.lines, ours=rules.ours, relax=relax)
+    # A server plays the offsets that it gave; a client has to expect, and to say, those of another server.
+    lines = name_offsets(capture.lines) if rules.ours is Direction.UP else capture.lines
+    scripts = read_scripts(lines, ours=rules.ours, relax=relax)
     doubts = [f"session {script.session}, {doubt}" for script in scripts for doubt in script.doubts]
     if doubts and not allow_gaps:
         more = f"; and {len(doubts) - MAX_TOLD} more" if len(doubts) > MAX_TOLD else ""

@@ -26,10 +26,11 @@ import msgspec
 from engineio_lite.capture.jsonpaths import Difference
 from engineio_lite.capture.lines import Direction
 from engineio_lite.exceptions import CassetteMismatch, EngineIOError, ReplayError, ReplayStalled, ReplayUnfinished
+from engineio_lite.limits import DEFAULT_TIMEOUTS
 from engineio_lite.replay.matcher import Comparison, Matcher, Strictness
 from engineio_lite.replay.placeholders import fill, names_in
 from engineio_lite.replay.script import Cue, Script, opposite
-from engineio_lite.replay.wording import Place, accepting, describe, mismatch, so_far, stalled, unfinished
+from engineio_lite.replay.wording import AGAIN, Place, accepting, describe, mismatch, so_far, stalled, unfinished
 from engineio_lite.socketio.packet import Packet, PacketType
 
 IDLE_LIMIT: Final = 5.0
@@ -95,6 +96,8 @@ class Seat:
         self._missing = [self._needs_of(index, cue) for index, cue in enumerate(script.owed)]
         self._unsent = len(script.owed)
         self._sent: set[int] = set()
+        self._left_at: dict[str, float] = {}
+        """When this side left a namespace."""
         self._began = 0.0
         self._heard = math.inf
         self._due = math.inf
@@ -261,7 +264,7 @@ class Seat:
         self._due = math.inf
         while self._ready:
             cue = self.script.owed[self._ready[0]]
-            due = self._due_at(cue) if cue.packet is not None else max(self._due_at(cue), self._heard + self._rules.linger)
+            due = max(self._due_at(cue), self._pause(cue))
             if due > now:
                 self._due = due  # and nothing overtakes it
                 break
@@ -269,6 +272,8 @@ class Seat:
             self._sent.add(index)
             self._unsent -= 1
             self._heard = now  # the other side has something to think about
+            if cue.packet is not None and cue.packet.type is PacketType.DISCONNECT:
+                self._left_at[cue.packet.namespace] = now
             if cue.packet is None:
                 self.is_over = True
                 outputs.append(Disconnect())
@@ -284,6 +289,22 @@ class Seat:
         if cue.cause is not None:
             came, recorded = self._came[cue.cause] or 0.0, self.script.awaited[cue.cause].time
         return came + scale * max(cue.time - recorded, 0.0) if recorded is not None else -math.inf
+
+    def _pause(self, cue: Cue) -> float:
+        """The earliest instant for a packet that is due, where a client may not hurry: to leave, and to come back."""
+        if self._rules.ours is Direction.DOWN:
+            return -math.inf
+        if cue.packet is None or cue.packet.type is PacketType.DISCONNECT:
+            return self._heard + self._listening(cue) if self._next_awaited() is None else -math.inf
+        if cue.packet.type is PacketType.CONNECT and cue.packet.namespace in self._left_at:
+            return self._left_at[cue.packet.namespace] + DEFAULT_TIMEOUTS.rejoin
+        return -math.inf
+
+    def _listening(self, cue: Cue) -> float:
+        """How long to listen before leaving: no longer than the tape was silent there, since it knows nothing of what would have come later."""
+        if not self.script.awaited or self.script.awaited[-1].time is None or cue.time is None:
+            return 0.0
+        return min(self._rules.linger, max(cue.time - self.script.awaited[-1].time, 0.0))
 
     def _filled(self, cue: Cue, packet: Packet) -> Packet:
         """A recorded packet as it is to be said now."""
@@ -307,7 +328,7 @@ class Seat:
     def _mismatch(self, packet: Packet, nearest: tuple[int, Comparison] | None) -> list[Output]:
         cue = self.script.awaited[nearest[0]] if nearest is not None else self._next_awaited()
         found = nearest[1].differences if nearest is not None else []
-        text = mismatch(self.place, cue, describe(packet), found, self._rest(found))
+        text = mismatch(self.place, cue, describe(packet), found, self._rest(found, AGAIN))
         return self._fail(self._mismatched(text, cue, found))
 
     def _mismatched(self, text: str, cue: Cue | None, found: Iterable[Difference]) -> CassetteMismatch:
@@ -315,9 +336,10 @@ class Seat:
         paths = [difference.path for difference in found]
         return CassetteMismatch(text, capture=self._rules.capture, session=self.script.session, number=number, line=line, differences=paths)
 
-    def _rest(self, found: list[Difference]) -> list[str]:
+    def _rest(self, found: list[Difference], otherwise: str = "") -> list[str]:
         waiting = sum(cue.packet is not None for cue in self.script.owed) - sum(self.script.owed[index].packet is not None for index in self._sent)
-        return [so_far(self.place, [self._recorded(index) for index in self.matched], waiting), *accepting(found, self._rules.to_accept)]
+        told = so_far(self.place, [self._recorded(index) for index in self.matched], waiting)
+        return [told, *accepting(found, self._rules.to_accept, otherwise)]
 
     def _fail(self, error: EngineIOError) -> list[Output]:
         return [Disconnect(self.fail(error))]

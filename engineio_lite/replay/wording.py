@@ -33,6 +33,9 @@ MAX_LOOKED_AT: Final = 16 * 1024
 
 _SHORTEST: Final = 8
 
+AGAIN: Final = "record the session again"
+"""What is left to do about a difference that no path names."""
+
 SIDES: Final = {Direction.UP: "client", Direction.DOWN: "server"}
 """Who says what goes in a direction."""
 
@@ -133,12 +136,13 @@ def mismatch(place: Place, cue: Cue | None, got: str, found: Sequence[Difference
     return "\n".join([*lines, *rest])
 
 
-def accepting(found: Sequence[Difference], how: str) -> list[str]:
-    """The line that says how to accept it: `how` by words of the caller's, or the paths that would have to be ignored."""
+def accepting(found: Sequence[Difference], how: str, otherwise: str = "") -> list[str]:
+    """The line that says how to accept it: `how` by words of the caller's, or the paths that would have to be ignored; `otherwise`, or no line."""
     paths = [difference.path for difference in found]
     ways = [how] if how else []
     if paths and len(paths) <= MAX_DIFFERENCES and all(path.startswith("$") for path in paths):
         ways.append(f"ignore_paths=[{', '.join(json.dumps(path, ensure_ascii=False) if chr(34) not in path else repr(path) for path in paths)}]")
+    ways = ways or ([otherwise] if otherwise else [])
     return [f"  to accept: {'   or   '.join(ways)}"] if ways else []
 
 

@@ -25,6 +25,35 @@ def _changes(expected: Sequence[Line], got: Sequence[Line], ignore: Sequence[str
 # --- Being normal.
 
 
+def _recovered(first: str, second: str, word: str = "x") -> list[SocketIOPacket]:
+    """A namespace that can be taken up again, with offsets in two of its events."""
+    return [
+        up(0.0, "CONNECT", {"pid": "p0", "offset": first}),
+        down(0.1, "CONNECT", {"sid": "s", "pid": "p"}),
+        down(1.0, "EVENT", ["a", 1, first]),
+        down(1.5, "EVENT", ["volatile", word]),
+        down(2.0, "EVENT", ["b", second]),
+        down(2.5, "EVENT", ["asked", word, second], id=7),
+        down(3.0, "EVENT", ["elsewhere", first], namespace="/x"),
+    ]
+
+
+def test_offsets_of_recovery_are_names_and_no_other_words_are() -> None:
+    [asked, _, first, volatile, second, question, elsewhere] = [said.data for said in normalise(_recovered("Q8X35Tx", "Q8X35Ty.1", "Welcome"))]
+    assert asked == {"pid": "p0", "offset": "@offset1"}
+    assert (first, second) == (["a", 1, "@offset1"], ["b", "@offset2"])
+    assert volatile == ["volatile", "Welcome"], "which has the form of an offset, but of one in 2041"
+    assert question == ["asked", "Welcome", "Q8X35Ty.1"], "what asks has none"
+    assert elsewhere == ["elsewhere", "Q8X35Tx"], "nor has what nobody can take up"
+
+
+def test_two_recordings_with_recovery_are_the_same() -> None:
+    [session] = compare_captures(_recovered("Q8X35Tx", "Q8X35Ty.1")[:6], _recovered("Q9X35Tx", "Q9X35Tz")[:6])
+    assert [entry.change for entry in session.entries] == [S] * 5 + [C], "the last one is no offset"
+    [session] = compare_captures(_recovered("Q8X35Tx", "Q8X35Ty"), _recovered("Q8X35Tx", "Q8X35Tx"))
+    assert not session.is_same, "one event that came twice is not two events"
+
+
 def test_a_conversation_has_packets_and_nothing_of_the_journey() -> None:
     said = normalise(UPGRADED)
     assert [each.packet for each in said] == [line.type for line in UPGRADED if isinstance(line, SocketIOPacket)]

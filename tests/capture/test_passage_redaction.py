@@ -191,6 +191,8 @@ def test_an_open_packet_gives_no_id_away_be_it_damaged(data: str, left: str) -> 
         ('0/admin{"token":"abc",', "0<redacted:1>"),
         ("0", "0"),
         ("0/admin,", "0/admin,"),
+        ("0/admin?token=abc,", "0/admin?token=<redacted:1>,"),
+        ('2/admin?token=abc&x=,7["a",1.0]', '2/admin?token=<redacted:1>&x=,7["a",1.0]'),
         ('2["login",{"password":"x"}]', '2["login",{"password":"<redacted:1>"}]'),
         ('2/a,17["login",{"password":"x"}]', '2/a,17["login",{"password":"<redacted:1>"}]'),
         ('51-["e",{"_placeholder":true,"num":0},{"secret":"x"}]', '51-["e",{"_placeholder":true,"num":0},{"secret":"<redacted:1>"}]'),

@@ -9,6 +9,7 @@ import pytest
 from engineio_lite.capture.lines import Direction, Head, HttpAnswer, Level, Line, Undecoded
 from engineio_lite.causes import Cause
 from engineio_lite.exceptions import CaptureError, CassetteMismatch, LocalProtocolError, ReplayStalled, ReplayUnfinished
+from engineio_lite.limits import DEFAULT_TIMEOUTS
 from engineio_lite.replay.matcher import ANY_TIME, ANY_UUID, at
 from engineio_lite.replay.player import Player
 from engineio_lite.socketio.packet import Packet, PacketType
@@ -105,6 +106,51 @@ def test_whether_an_answer_is_asked_for_must_match() -> None:
     stage.say("0")
     assert stage.say('2["a"]') == [MISMATCH]
     assert "asks for an answer: true != false" in str(stage.player.failure)
+
+
+def test_of_another_event_its_name_is_told() -> None:
+    stage = Stage(*CONNECT, up('20["a",1]'))
+    stage.say("0")
+    assert stage.say('2["b",1]') == [MISMATCH]
+    error = stage.player.failure
+    assert isinstance(error, CassetteMismatch)
+    assert error.differences == ("$[0]", "asks for an answer")
+    assert '  $[0]: "a" != "b"' in str(error)
+
+
+def test_a_client_takes_up_a_session_by_what_the_live_server_gave_it() -> None:
+    stage = Stage(
+        up("0"),
+        down('0{"sid":"@sid1","pid":"@pid1"}'),
+        down('2["a","Q8X35Tx"]'),
+        up('0/again,{"pid":"@pid1","offset":"Q8X35Tx"}'),
+        ours=Direction.UP,
+    )
+    assert stage.first == ["0"]
+    assert stage.say('0{"sid":"s1","pid":"p1"}') == []
+    assert stage.say('2["a","Q9abcde"]') == ['0/again,{"pid":"p1","offset":"Q9abcde"}']
+
+
+def test_a_client_does_not_come_back_before_it_is_gone() -> None:
+    stage = Stage(*CONNECT, down('2["a"]'), up("1"), up("0"), down('0{"sid":"@sid2"}'), ours=Direction.UP)
+    stage.say('0{"sid":"s1"}')
+    assert stage.say('2["a"]') == ["1"]
+    assert stage.seat.deadline == pytest.approx(stage.now + DEFAULT_TIMEOUTS.rejoin)
+    assert stage.wait(DEFAULT_TIMEOUTS.rejoin) == ["0"]
+    assert stage.say('0{"sid":"s2"}') == []
+    assert stage.player.is_complete
+
+
+def test_a_client_listens_before_it_leaves_for_as_long_as_the_tape_was_silent() -> None:
+    lines = (opened(time=0.0), up("0", time=0.0), down('0{"sid":"@sid1"}', time=1.0), up("1", time=1.5), ended("client", time=1.5))
+    stage = Stage(*lines, ours=Direction.UP, linger=2.0)
+    assert stage.say('0{"sid":"s"}') == []
+    assert stage.wait(0.4) == []
+    assert stage.wait(0.1) == ["1"]
+    hasty = Stage(*lines, ours=Direction.UP, linger=0.25)
+    hasty.say('0{"sid":"s"}')
+    assert hasty.say('2["more"]') == [MISMATCH]
+    assert hasty.player.failure is not None
 
 
 def test_an_answer_to_nothing_is_sent_as_recorded() -> None:
@@ -446,6 +492,7 @@ def test_what_comes_after_the_last_packet_is_a_mismatch() -> None:
             "  expected  nothing more",
             '  got       EVENT /  "more"  []',
             "  so far: CONNECT / ✓   server has nothing more to send",
+            "  to accept: record the session again",
         ]
     )
 
@@ -467,7 +514,7 @@ def test_a_story_is_of_bounded_length() -> None:
     text = str(stage.player.failure)
     assert "so far: … 15 more ✓  EVENT n ✓" in text
     assert "  … and 45 more differences\n" in text
-    assert "to accept" not in text, "so many paths accept nothing in particular"
+    assert text.endswith("to accept: record the session again"), "so many paths accept nothing in particular"
     assert all(len(line) < 200 for line in text.splitlines())
     assert "\u202e" not in text
 
