@@ -26,7 +26,7 @@ from engineio_lite.capture.file import Capture, load
 from engineio_lite.capture.lines import Direction
 from engineio_lite.capture.values import to_json
 from engineio_lite.cli._console import FOUND, INTERRUPTED, USAGE, fail, print_json, readable_errors
-from engineio_lite.exceptions import CaptureError, EngineIOError
+from engineio_lite.exceptions import CaptureError, EngineIOError, ReplayError
 from engineio_lite.replay.as_client import LINGER, against
 from engineio_lite.replay.as_server import PlayedServer, PlayOptions, serve
 from engineio_lite.replay.conversation import Watch
@@ -53,7 +53,7 @@ _TRANSPORTS: Final = {"polling": ("polling",), "websocket": ("websocket",), "bot
 @click.option("--offline", "computed", type=_FILE, metavar="FILE", help="Compute a wire capture again, and compare; no network.")
 @click.argument("file", required=False, type=_FILE)
 @click.option("--port", type=click.IntRange(0, 65535), default=None, help="Where to listen, with --serve. [default: any free port]")
-@click.option("--once", is_flag=True, help="With --serve: end when every recorded session was played.")
+@click.option("--once", is_flag=True, help="With --serve: end when all was played, or nobody comes for the rest.")
 @click.option("--reuse-last", is_flag=True, help="With --serve: play the last session again to whoever comes later.")
 @click.option("--transport", type=click.Choice(list(_TRANSPORTS)), default="both", show_default=True, help="How to connect, with --against.")
 @click.option("--path", default="/socket.io/", show_default=True, help="Where the server is mounted.")
@@ -152,23 +152,35 @@ def _serve(capture: Capture, shown: _Shown, options: dict[str, Any]) -> None:
     play = _play_options(options, IDLE_LIMIT if once else PATIENCE)
     server = serve(capture, port=options["port"] or 0, path=None, pings=True, repeat=not (once or options["reuse_last"]), watch=shown.watch, **play)
     try:
-        _run(_listen(server, shown, once=options["once"]))
+        _run(_listen(server, shown, wait=play["idle_limit"] if once else None))
     except KeyboardInterrupt:
         if not server.play_count:
             fail("interrupted before anybody came", INTERRUPTED)
+    except ReplayError:
+        pass  # it is in the report
     except EngineIOError as error:
         if error not in server.report.failures:
             raise
     shown.end(server.report)
 
 
-async def _listen(server: PlayedServer, shown: _Shown, *, once: bool) -> None:
+async def _listen(server: PlayedServer, shown: _Shown, *, wait: float | None) -> None:
+    """Serve until Ctrl-C, or with a `wait` until all is played, something went wrong, or nobody comes back for so many seconds."""
     over = asyncio.Event()
+    loop = asyncio.get_running_loop()
 
     def look() -> None:
         player = server.player
-        is_played = len(player.seats) >= len(player.scripts) and all(seat.is_over for seat in player.seats)
-        if once and (is_played or player.failure is not None):
+        if wait is None:
+            return
+        is_empty = all(seat.is_over for seat in player.seats)
+        if player.failure is not None or (is_empty and len(player.seats) >= len(player.scripts)):
+            over.set()
+        elif is_empty:
+            loop.call_later(wait, give_up, len(player.seats))
+
+    def give_up(came: int) -> None:
+        if len(server.player.seats) == came:
             over.set()
 
     server.stage.on_end = look

@@ -80,6 +80,14 @@ def test_a_mismatch_ends_it_with_its_story(capture: str) -> None:
     assert '$[1]: "grüße" != "tschüss"' in failure["message"]
 
 
+def test_a_client_that_does_not_come_back_is_waited_for_only_so_long(tmp_path: Path) -> None:
+    two = written(tmp_path / "two.eio.jsonl", *LINES, opened(session=2), up("0", session=2), down('0{"sid":"@sid2"}', session=2))
+    with REPLAY.started("--serve", two, "--once", "--json", "--idle-limit", "0.2") as (process, *_):
+        asyncio.run(talk(listening(process)))
+        code, lines = ended(process)
+    assert (code, lines[-1]["played"], [failure["cause"] for failure in lines[-1]["failures"]]) == (1, 1, ["replay-unfinished"])
+
+
 def test_ctrl_c_ends_it_with_a_summary(capture: str) -> None:
     with REPLAY.started("--serve", capture) as (process, _, stdout, _):
         line = stdout.readline().decode()
