@@ -361,7 +361,7 @@ def connect_socketio(
         settings = Options(**options)
         address, named = split_namespace(url)
         if named is not None and namespace is not None:
-            raise LocalProtocolError(f"the namespace is given twice: {elide(named)} in the URL, and {elide(namespace)}", cause=Cause.BAD_OPTION)
+            raise LocalProtocolError(f"the namespace is given twice: {elide(named)} in the URL, and {elide(namespace)}", cause=Cause.BAD_URL)
         if offline not in ("buffer", "raise"):
             raise LocalProtocolError(f"offline must be 'buffer' or 'raise', not {elide(repr(offline))}", cause=Cause.BAD_OPTION)
         habits = Habits(retries, ack_timeout)
